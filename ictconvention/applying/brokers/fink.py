@@ -135,8 +135,10 @@ arrays of all alerts of an object, in any order (the model was trained on series
     columns = ["{column}.stampData", *(f"candidate.{{one}}" for one in
                ("jd", "fid", "magzpsci", "xpos", "ypos", "isdiffpos"))]
     alerts = alerts.withColumn("p", ictconvention_probabilities(*columns))                    # of each alert alone
-    series = alerts.groupBy("objectId").agg(*(F.collect_list(one).alias(str(n)) for n, one in enumerate(columns)))
-    series = series.withColumn("p", ictconvention_probabilities(*map(str, range(len(columns)))))  # of whole series
+    names = ["stamp", "jd", "fid", "magzpsci", "xpos", "ypos", "isdiffpos"]
+    whole = F.struct(*(F.col(one).alias(name) for name, one in zip(names, columns)))  # a null stays in its place
+    series = alerts.groupBy("objectId").agg(F.collect_list(whole).alias("s"))
+    series = series.withColumn("p", ictconvention_probabilities(*(f"s.{{name}}" for name in names)))  # of whole series
 
 Stamps are those of `ictconvention ingest ztf`, but a cutout with blocks of equal pixels, of which `ingest` finds out
 what shows no sky, is left out here. The workers must find the folder: put it into fink_science/ztf/, or on their path.

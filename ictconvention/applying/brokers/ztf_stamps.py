@@ -13,6 +13,7 @@ from astropy.io import fits
 SIDE, CHIP = 63, (3080, 3072)  # pixels of a cutout; of a readout quadrant in y and x
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 FAR = 0.35  # pixels farther from the middle than this share of the side measure the sky
+POSITIVE, NEGATIVE = ("t", "1", "true"), ("f", "0", "false")  # isdiffpos
 REPEATED_WITHIN = 1e-6  # [days]; frames of one band that are closer are one exposure
 MOST_EQUAL = 12  # pairs of equal neighbours, from which on a cutout may have a part without sky
 
@@ -36,7 +37,8 @@ def read_stamp(content: bytes, zero_point: float, place: tuple[float, float], si
     Raises
     ------
     ValueError
-        It is damaged, without a zero point, or has blocks of equal pixels, which `ingest` would look at more closely.
+        It is damaged, a difference without a sign, without a zero point,
+        or has blocks of equal pixels, which `ingest` would look at more closely.
     """
     with fits.open(io.BytesIO(gzip.decompress(bytes(content)))) as hdus:
         pixels = next(np.array(one.data, np.float64) for one in hdus if one.data is not None)
@@ -67,8 +69,12 @@ def read_stamp(content: bytes, zero_point: float, place: tuple[float, float], si
     stamp = _fit(pixels, how["size"], how["fit"], off).astype(np.float32) * np.float32(
         10 ** ((22.5 - zero_point) / 2.5)
     )
-    positive = str(sign).lower() in ("t", "1", "true")
-    return -stamp if how["cutout"] == "difference" and not positive else stamp
+    if how["cutout"] != "difference":
+        return stamp
+    word = str(sign).lower()
+    if word not in POSITIVE + NEGATIVE:
+        raise ValueError(f"isdiffpos is {word}")
+    return stamp if word in POSITIVE else -stamp
 
 
 def _fit(pixels: Any, size: int, fit: str, off: tuple[float, float]) -> Any:
@@ -103,17 +109,19 @@ def read_series(columns: list[list[Any]], bands: list[str], how: dict[str, Any])
     Returns
     -------
     tuple or None
-        None where no frame is left.
+        None where no frame is left, and where the columns have different lengths: no one knows what belongs together.
     """
+    if len({len(column) for column in columns}) > 1:
+        return None
     found: list[tuple[float, str, Any]] = []
     for content, jd, fid, zero_point, x, y, sign in zip(*columns, strict=True):
-        band = BANDS.get(fid, "")
         try:
+            band, time = BANDS.get(fid, ""), float(jd)
             stamp = read_stamp(content, zero_point, (x, y), sign, how) if band in bands else None
         except Exception:  # noqa: BLE001 - rubbish may break the readers anywhere
             continue
-        if stamp is not None and np.isfinite(jd) and np.isfinite(stamp).any():
-            found.append((float(jd), band, stamp))
+        if stamp is not None and np.isfinite(time) and np.isfinite(stamp).any():
+            found.append((time, band, stamp))
     found.sort(key=lambda one: (one[0], one[1]))
     kept: list[tuple[float, str, Any]] = []
     for one in found:

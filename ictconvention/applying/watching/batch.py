@@ -101,8 +101,9 @@ def read_batch(messages: Sequence[Message], packets: Packets, kind: AlertKind, k
     lines = lines.set_column(unit, "unit", pa.array(np.full(lines.num_rows, known.next)))
     file = known.work / UNIT_POINTS
     points = pq.read_table(file).select(MEASUREMENTS.names) if file.exists() else MEASUREMENTS.empty_table()
-    kept = np.isin(points.column("id").to_numpy(zero_copy_only=False), lines.column("id").unique().to_pylist())
-    read.new = NewFrames(lines, points.filter(pa.array(kept)))
+    framed = {*lines.column("id").to_pylist()}  # its packet may have no sound frame, and the object has others
+    kept = [id_ in framed or known.has_object(id_) for id_ in points.column("id").to_pylist()]
+    read.new = NewFrames(lines, points.filter(pa.array(kept, pa.bool_())))
     return read
 
 

@@ -18,9 +18,9 @@ from ictconvention.ingestion.rubin import alert as rubin
 from ictconvention.ingestion.rubin.cutouts import PIXEL_SCALE as RUBIN_SCALE
 from ictconvention.ingestion.rubin.reader import RubinOptions, take_rubin
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.survey.format import NANOMAGGY, read_header
+from ictconvention.survey.format import NANOMAGGY, SurveyHeader, read_header
 
-SAME_SCALE = 0.02  # largest relative difference of pixel scales that are one, as for a survey that is predicted
+SAME_SCALE = 1e-3  # largest relative difference of pixel scales that are one: binned, Rubin is 1 % from SDSS
 MADE_BY = "made by"  # of the provenance of a survey
 Cutout = Literal["science", "difference"]
 SURVEYS: dict[str, tuple[AlertSource, float, tuple[str, ...]]] = {
@@ -125,6 +125,7 @@ def choose_kind(run: TrainedRun, how: HowRead) -> AlertKind:
         fit = next((fit for fit, times in _FITS.items() if abs(scale / (own * times) - 1) <= SAME_SCALE), None)
         if fit is None or not {*spec.bands} <= {*bands} or unit != NANOMAGGY:
             continue
+        _check_made_of(run, name)
         if spec.reddening:
             found = "this run knows E(B-V) of each object, which alerts do not say"
             raise UsageError(found, run.folder, f"{WITHOUT}, and train again", "E-SURVEY-UNSUITED")
@@ -161,6 +162,26 @@ def _kind(run: TrainedRun, name: str, source: AlertSource, scale: float, fit: Fi
     return AlertKind(name, run.spec.bands, scale, run.spec.stamp_size, source, take, settings)
 
 
+def _training_header(run: TrainedRun) -> SurveyHeader | None:
+    """Return the header of the training survey; None where it is not on this machine any more."""
+    path = run.options.survey.path
+    try:
+        header = None if path is None else read_header(Path(path))[0]
+    except IctConventionError:
+        return None
+    return header if header is not None and header.name == run.survey["name"] else None
+
+
+def _check_made_of(run: TrainedRun, name: str) -> None:
+    """Refuse a run whose survey is there and does not say that it was made of the alerts of a survey."""
+    header = _training_header(run)
+    said = str(header.provenance.get(MADE_BY, "")) if header is not None else name
+    if not re.search(rf"\b{name}\b", said):
+        found = f"this run knows a survey that was made by {said!r}, and not by ingest {name}"
+        fix = f"watch by a run that was trained on alerts (ingest {name})"
+        raise UsageError(found, run.folder, fix, "E-SURVEY-UNSUITED")
+
+
 def _cutout(run: TrainedRun, asked: Cutout | None) -> Cutout:
     """Return which cutout to take: that of the training survey, where it can be asked, must not be another one.
 
@@ -169,16 +190,14 @@ def _cutout(run: TrainedRun, asked: Cutout | None) -> Cutout:
     UsageError
         It is.
     """
-    path = run.options.survey.path
-    try:
-        header = None if path is None else read_header(Path(path))[0]
-    except IctConventionError:  # it is not on this machine any more
-        header = None
-    if header is None or header.name != run.survey["name"]:
+    header = _training_header(run)
+    if header is None:
         return asked or "science"
     said = header.provenance.get("cutout", header.provenance.get(MADE_BY, ""))
     known: Cutout = "difference" if re.search(r"\bdifference\b", str(said)) else "science"
     if asked is not None and asked != known:
         found = f"this run has learned {known} images, and --cutout is {asked}"
-        raise UsageError(found, path or run.folder, f"give --cutout {known}, or leave it out", "E-SURVEY-UNSUITED")
+        raise UsageError(
+            found, run.options.survey.path or run.folder, f"give --cutout {known}, or leave it out", "E-SURVEY-UNSUITED"
+        )
     return known

@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ from astropy.table import Table
 
 from ictconvention.applying.prediction_table import save_table
 from ictconvention.applying.watching.address import Address
+from ictconvention.applying.watching.series import sync_folder
 from ictconvention.applying.watching.topic import ANSWER, FIX, quiet, unanswered
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
@@ -28,13 +29,14 @@ from ictconvention.ingestion.rejects import COLUMNS
 from ictconvention.reading.json_file import JsonRecord
 
 RECORD, STATE, REJECTS = "watch.json", "state", "rejects.csv"
+TOPICS = "topics"  # of the record: those that were begun
 FORMAT, VERSION = "ictconvention watch", 1
 READ = JsonRecord(dict[str, Any], UsageError, "E-STREAM-STATE", "restore it from a copy", "a record of a watch")
 DIGITS = 8  # of the number of a file of rows
 
 
 class WatchFolder:
-    """The folder of a watch.
+    """The folder of a watch, which its process holds: see `make_folder`.
 
     Parameters
     ----------
@@ -53,9 +55,8 @@ class WatchFolder:
 
     def __init__(self, path: Path, settings: Mapping[str, Any], group: str | None = None) -> None:
         self.path = path
-        check_outside(path, "watching a stream")
-        with readable_os_errors("making the folder", path):
-            path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
+        with readable_os_errors("reading the folder", path):
             strange = [one.name for one in path.iterdir() if not one.name.startswith(".")]
         file = path / RECORD
         if not file.exists():
@@ -63,9 +64,14 @@ class WatchFolder:
                 fix = "give a new folder, or the one of an earlier watch"
                 raise UsageError(f"this folder holds {sorted(strange)[0]}", path, fix, "E-FILES-EXISTS")
             self.group = group or f"ictconvention-{uuid4().hex[:12]}"
-            record = {"format": FORMAT, "version": VERSION, "group": self.group, "alerts": dict(settings)}
-            with whole_file(file, "keeping how the stream is read", record=True) as partial:
-                partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            self._record: dict[str, Any] = {
+                "format": FORMAT,
+                "version": VERSION,
+                "group": self.group,
+                "alerts": dict(settings),
+            }
+            self._record[TOPICS] = []
+            self._write()
             return
         record = READ.read(file)
         before = record.get("alerts")
@@ -76,6 +82,22 @@ class WatchFolder:
             found = f"what is here was read with {name} {before.get(name)}, and now it is {settings[name]}"
             raise UsageError(found, path, "give the same, or a new folder", "E-COMMAND-CONFLICT")
         self.group = group or str(record.get("group"))
+        self._record = record
+
+    def has_begun(self, topic: str) -> bool:
+        """Return whether a topic was read from already, whatever the brokers remember of it."""
+        topics = self._record.get(TOPICS)
+        return not isinstance(topics, list) or topic in topics  # a record without them: nothing shall be skipped
+
+    def begin(self, topic: str) -> None:
+        """Keep that a topic is read."""
+        if not self.has_begun(topic):
+            self._record[TOPICS] = [*self._record.get(TOPICS, []), topic]
+            self._write()
+
+    def _write(self) -> None:
+        with whole_file(self.path / RECORD, "keeping how the stream is read", record=True) as partial:
+            partial.write_text(json.dumps(self._record, indent=2) + "\n", encoding="utf-8")
 
     @property
     def state(self) -> Path:
@@ -87,8 +109,69 @@ class WatchFolder:
         return self.path / f"predictions-{number:0{DIGITS}d}.parquet"
 
     def save_rows(self, table: Table, number: int) -> None:
-        """Write the rows of a batch, whole or not at all."""
-        save_table(table, self.rows(number))
+        """Write the rows of a batch, whole or not at all, under a hidden name until the batch is done."""
+        save_table(table, self._hidden(number))
+
+    def publish_rows(self, number: int) -> None:
+        """Give the rows of a batch that is done their name, if there are any.
+
+        Raises
+        ------
+        UsageError
+            There is a file of this name.
+        """
+        hidden = self._hidden(number)
+        with readable_os_errors("saving the rows", self.rows(number)):
+            if not hidden.exists():
+                return
+            if self.rows(number).exists():
+                raise self._taken(number)
+            hidden.replace(self.rows(number))
+            sync_folder(self.path)
+
+    def settle_rows(self, following: int, is_done: Callable[[int], bool]) -> None:
+        """Publish what a killed process left hidden of batches that are done, and remove the others.
+
+        Raises
+        ------
+        UsageError
+            There are rows of a batch that is still to come, the number `following` or later: the state was removed.
+        """
+        for path in sorted(self.path.glob(".predictions-[0-9]*.parquet")):
+            if is_done(number := _number(path)):
+                self.publish_rows(number)
+            else:
+                with readable_os_errors("removing rows of a batch that was not done", path):
+                    path.unlink()
+        for path in self.path.glob("predictions-[0-9]*.parquet"):
+            if (number := _number(path)) >= following:
+                raise self._taken(number)
+
+    def _hidden(self, number: int) -> Path:
+        return self.rows(number).with_name(f".{self.rows(number).name}")
+
+    def _taken(self, number: int) -> UsageError:
+        found = f"batch {number} is still to come, and a file of its name is there: state/ was removed, or is older"
+        fix = "restore state/, move the files of rows elsewhere, or watch into a new folder"
+        return UsageError(found, self.rows(number), fix, "E-STREAM-STATE")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a watch, so that it can be held before anything in it is read or written.
+
+    Raises
+    ------
+    UsageError
+        It lies in a survey or a run.
+    """
+    check_outside(path, "watching a stream")
+    with readable_os_errors("making the folder", path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def _number(path: Path) -> int:
+    digits = path.stem.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 class RejectsFile:

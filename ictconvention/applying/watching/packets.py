@@ -1,6 +1,7 @@
 """Packets of a stream: their bytes, with or without their schema, become alerts."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from ictconvention.ingestion.rubin.schema import SurveyName, read_schema
 
 WIRE = 5  # bytes before the record of a packet in Confluent's wire format: 0, and the number of its schema
 ENDINGS = (".avsc", ".json")
-MOST_WITHOUT = 3  # packets in a row whose schema is not known, after which no more are read
+MOST_WITHOUT = 3  # packets of one schema that is not known, after which no more are read
 
 
 class Schemas:
@@ -79,7 +80,7 @@ class Packets:
 
     def __init__(self, schemas: Schemas) -> None:
         self._schemas = schemas
-        self._without = 0
+        self._without = Counter[int | None]()  # packets of each schema that is not known
 
     def read(self, content: bytes) -> Iterator[Alert | UnreadableError]:
         """Yield the alerts of a packet, one or several; or why it cannot be read.
@@ -87,14 +88,15 @@ class Packets:
         Raises
         ------
         UsageError
-            Several packets in a row lack a schema: not they are at fault, but what the command was given.
+            Several packets of one schema lack it: not they are at fault, but what the command was given.
         """
+        number = _schema_number(content)
         try:
-            alerts = list(self._alerts(content))
+            alerts = list(self._alerts(content, number))
         except NoSchemaError as error:
-            self._without += 1
-            if self._without >= MOST_WITHOUT:
-                found = f"{pluralize(self._without, 'packet')} in a row cannot be read: {error}"
+            self._without[number] += 1
+            if self._without[number] >= MOST_WITHOUT:
+                found = f"{pluralize(self._without[number], 'packet')} of one schema cannot be read: {error}"
                 fix = "give the schema, or the folder with one for each number: --schema PATH"
                 raise UsageError(found, "--schema", fix, "E-STREAM-SCHEMA") from error
             yield error
@@ -105,16 +107,22 @@ class Packets:
         except Exception as error:  # noqa: BLE001 - rubbish may break the decoder anywhere
             yield unreadable("no alert", error)
         else:
-            self._without = 0
+            self._without.pop(number, None)
             yield from alerts
 
-    def _alerts(self, content: bytes) -> Iterator[Mapping[str, Any]]:
+    def _alerts(self, content: bytes, number: int | None) -> Iterator[Mapping[str, Any]]:
         schema = None
-        if len(content) > WIRE and content[0] == CONFLUENT:
-            schema = self._schemas.of(int.from_bytes(content[1:WIRE], "big"))
+        if number is not None:
+            schema = self._schemas.of(number)
         elif content[:1] == b"{":
             raise UnreadableError(_describe_json(content))
         yield from read_avro(BytesIO(content), len(content), schema)
+
+
+def _schema_number(content: bytes) -> int | None:
+    """Return the number of the schema of a packet in the wire format; None of another packet."""
+    wire = len(content) > WIRE and content[0] == CONFLUENT
+    return int.from_bytes(content[1:WIRE], "big") if wire else None
 
 
 def _describe_json(content: bytes) -> str:

@@ -4,10 +4,11 @@
     state/12.lines.parquet    a line about each, with the number of its detection; its place marks the batch as done
     state/12.points.parquet   what its packets say of other times
 
-A batch is prepared under a hidden name and becomes part of the state when its rows are on the disk.
+A batch is prepared and becomes part of the state when its rows are on the disk, under a hidden name.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,6 @@ class KnownSeries:
     ----------
     folder : Path
         Made where it does not exist.
-    rows_of : function
-        Returns the file with the rows of a batch, by its number: a batch that was killed before its place was marked is
-        done if that is there, and otherwise never was.
     with_points : bool
         Whether measurements of other times will be asked for.
 
@@ -64,11 +62,11 @@ class KnownSeries:
         A file is lost or damaged.
     """
 
-    def __init__(self, folder: Path, rows_of: Callable[[int], Path], with_points: bool) -> None:
+    def __init__(self, folder: Path, with_points: bool) -> None:
         self.folder = folder
         with readable_os_errors("making the folder of the series", folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._settle(rows_of)
+            self._settle()
         numbers = sorted(_number(path) for path in folder.glob(f"[0-9]*{DONE}"))
         self.next = numbers[-1] + 1 if numbers else 1
         self._lines, self._points = LINES.empty_table(), MEASUREMENTS.empty_table()
@@ -84,6 +82,14 @@ class KnownSeries:
         """Return whether the frame of a detection is known."""
         return candidate in self._candidates
 
+    def has_object(self, id_: str) -> bool:
+        """Return whether there is a frame of an object."""
+        return id_ in self._rows_of
+
+    def is_done(self, number: int) -> bool:
+        """Return whether a batch is part of the state."""
+        return self._file(number, DONE).exists()
+
     @property
     def work(self) -> Path:
         """Folder of what is not kept."""
@@ -95,8 +101,9 @@ class KnownSeries:
         After it, `lines_of` and `points_of` know the new frames.
         """
         number = self.next
-        with whole_file(self._file(number, PIXELS), DOING, record=True) as partial:
-            pixels.replace(partial)
+        if new.lines.num_rows:
+            with whole_file(self._file(number, PIXELS), DOING, record=True) as partial:
+                pixels.replace(partial)
         if new.points.num_rows:
             with whole_file(self._file(number, POINTS), DOING, record=True) as partial:
                 pq.write_table(new.points, partial)
@@ -108,6 +115,7 @@ class KnownSeries:
         """Make the batch that was prepared part of the state."""
         with readable_os_errors(DOING, self.folder):
             self._file(self.next, PENDING).replace(self._file(self.next, DONE))
+            sync_folder(self.folder)
         self.next += 1
 
     def lines_of(self, ids: Sequence[str]) -> list[pa.Table]:
@@ -119,10 +127,8 @@ class KnownSeries:
         table = self._points.take(pa.array(self._points_of.get(id_, []), pa.int64()))
         return table.filter(pc.less_equal(table.column("mjd"), until))
 
-    def _settle(self, rows_of: Callable[[int], Path]) -> None:
-        for path in sorted(self.folder.glob(f"[0-9]*{PENDING}")):
-            if rows_of(number := _number(path)).exists():
-                path.replace(self._file(number, DONE))
+    def _settle(self) -> None:
+        """Remove what is left of a batch that was not done."""
         done = {_number(path) for path in self.folder.glob(f"[0-9]*{DONE}")}
         for path in self.folder.glob("[0-9]*"):
             if _number(path) not in done:
@@ -152,6 +158,15 @@ class KnownSeries:
         if self._with_points:
             _index(self._points_of, new.points, self._points.num_rows)
             self._points = _joined(self._points, new.points)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a rename in a folder is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _number(path: Path) -> int:

@@ -108,11 +108,15 @@ class Topic:
         FileSystemError
             No broker answers for a long time.
         """
+        self._look_for_partitions()
         found: list[Message] = []
         until = time.monotonic() + WAIT
         while len(found) < size and (left := until - time.monotonic()) > 0 and not stopped():
             came = self._consumer.consume(size - len(found), timeout=min(WAIT, left))
-            read = [self._read(one) for one in came if not self._is_trouble(one)]
+            read = [self._read(one) for one in came if one.error() is None]
+            for one in came:
+                if one.error() is not None:  # after the messages, since positions are begun from
+                    self._deal_with(one)
             if read and not found:
                 until = time.monotonic() + seconds
             found += read
@@ -142,12 +146,8 @@ class Topic:
         from confluent_kafka import KafkaException
 
         try:
-            if time.monotonic() > self._look_again:
-                self._look_again = time.monotonic() + LOOK_AGAIN
-                if new := [number for number in self._partitions() if number not in self._position]:
-                    self._begin(new, newest=False)  # a partition that was added later is read whole
             return sum(max(0, self._ends(number, cached=not ask)[1] - at) for number, at in self._position.items())
-        except (KafkaException, FileSystemError, UsageError):
+        except KafkaException:
             return None
 
     def close(self) -> None:
@@ -169,11 +169,24 @@ class Topic:
         fix = "name a topic that the brokers have, and that you may read"
         raise UsageError(found, self.address.servers, fix, "E-STREAM-TOPIC")
 
+    def _look_for_partitions(self) -> None:
+        """Begin with partitions that were added, from time to time; they are read whole."""
+        if time.monotonic() <= self._look_again:
+            return
+        self._look_again = time.monotonic() + LOOK_AGAIN
+        try:
+            if new := [number for number in self._partitions() if number not in self._position]:
+                self._begin(new, newest=False)
+        except (FileSystemError, UsageError):  # brokers that are away are looked for elsewhere
+            return
+
     def _begin(self, numbers: Iterable[int], newest: bool) -> None:
-        """Read partitions from where the group has stopped on, and write down where that is."""
+        """Read partitions from where the group has stopped on, all or none, and write down where that is."""
         from confluent_kafka import KafkaException, TopicPartition
 
         name, lost = self.address.topic, 0
+        begun: dict[int, int] = {}
+        said: list[str] = []
         try:
             known = self._consumer.committed([TopicPartition(name, n) for n in numbers], timeout=ANSWER)
             for one in known:
@@ -184,17 +197,31 @@ class Topic:
                 if at == UNREAD or at < 0:
                     at = high if newest else low
                 elif at > high:  # another topic of the same name
-                    self._say(f"{name}[{one.partition}] begins anew: it was read up to {at}, and ends at {high}")
+                    said.append(self._anew(one.partition, at, high))
                     at = low
                 elif at < low:
                     lost, at = lost + low - at, low
-                self._position[one.partition] = at
+                begun[one.partition] = at
+            self._assign(begun)
         except KafkaException as error:
             self._refuse(error)
-        if lost:
-            self._say(f"{pluralize(lost, 'message')} of {name} were removed by the brokers before they were read")
-        self._consumer.assign([TopicPartition(name, number, at) for number, at in self._position.items()])
+        for line in [*said, *([self._removed(lost)] if lost else [])]:
+            self._say(line)
         self.commit()
+
+    def _assign(self, begun: dict[int, int]) -> None:
+        """Read all partitions from their positions on, some from new ones."""
+        from confluent_kafka import TopicPartition
+
+        position = {**self._position, **begun}
+        self._consumer.assign([TopicPartition(self.address.topic, number, at) for number, at in position.items()])
+        self._position = position
+
+    def _anew(self, number: int, at: int, high: int) -> str:
+        return f"{self.address.topic}[{number}] begins anew: it was read up to {at}, and ends at {high}"
+
+    def _removed(self, lost: int) -> str:
+        return f"{pluralize(lost, 'message')} of {self.address.topic} were removed by the brokers before they were read"
 
     def _ends(self, number: int, cached: bool = False) -> tuple[int, int]:
         """Return the offsets of the oldest message of a partition, and of the next one; `cached`: as was heard last."""
@@ -212,25 +239,31 @@ class Topic:
         self._position[number] = offset + 1
         return Message(self.address.topic, number, offset, bytes(message.value() or b""))
 
-    def _is_trouble(self, message: Any) -> bool:
-        """Return whether this is no message but an error, and deal with it."""
+    def _deal_with(self, message: Any) -> None:
+        """Go on after what is no message but an error, or end."""
         from confluent_kafka import KafkaError, KafkaException
 
         error = message.error()
-        if error is None:
-            return False
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            number = int(message.partition())
-            low, _ = self._ends(number)
-            lost = max(0, low - self._position[number])
-            self._say(f"{pluralize(lost, 'message')} of {self.address.topic} were removed before they were read")
-            from confluent_kafka import TopicPartition
-
-            self._position[number] = low
-            self._consumer.seek(TopicPartition(self.address.topic, number, low))
+            self._skip_removed(int(message.partition()))
         elif error.fatal() or not (error.retriable() or error.code() == KafkaError._TRANSPORT):
             self._refuse(KafkaException(error))
-        return True
+
+    def _skip_removed(self, number: int) -> None:
+        """Read a partition from its oldest message on; the client has stopped to fetch it, so that it is assigned."""
+        from confluent_kafka import KafkaException
+
+        at = self._position[number]
+        try:
+            low, high = self._ends(number)
+            begin = at if low <= at <= high else low  # it may have been dealt with
+            self._assign({number: begin})
+        except KafkaException as error:
+            self._refuse(error)
+        if at > high:
+            self._say(self._anew(number, at, high))
+        elif at < low:
+            self._say(self._removed(low - at))
 
     def _heard(self, error: Any) -> None:
         from confluent_kafka import KafkaError

@@ -1,8 +1,8 @@
 """Watch a stream: batch after batch is read, predicted, written, and only then committed.
 
-The order is what makes it lose nothing: frames are kept, rows go to the other topic, then to a whole file, the batch is
-marked as done, and last the offsets are committed. Whoever is killed leaves a batch that is read again, or one that is
-done, whose alerts are known when they come again.
+The order is what makes it lose nothing: frames are kept, rows go to the other topic, then to a hidden file, the batch
+is marked as done, the file gets its name, and last the offsets are committed. Whoever is killed leaves a batch that is
+read again, or one that is done, whose alerts are known when they come again.
 """
 
 import time
@@ -20,7 +20,7 @@ from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, cho
 from ictconvention.applying.watching.address import Address
 from ictconvention.applying.watching.batch import read_batch, survey_of_batch
 from ictconvention.applying.watching.kind import AlertKind
-from ictconvention.applying.watching.output import RejectsFile, RowsTopic, WatchFolder
+from ictconvention.applying.watching.output import RejectsFile, RowsTopic, WatchFolder, make_folder
 from ictconvention.applying.watching.packets import Packets, Schemas
 from ictconvention.applying.watching.series import CANDIDATE, KnownSeries
 from ictconvention.applying.watching.topic import Message, Topic
@@ -31,7 +31,7 @@ from ictconvention.ingestion.rubin.alert import MOVING
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
-LEAST_WITHOUT = 3  # objects without a number, which are no chance where there are no others
+LEAST_WITHOUT = 3  # objects in a row without a number, which are no chance where there are no others
 FIRST = ("candidate", "id", "mjd", "place")  # columns before those of a prediction
 
 
@@ -50,7 +50,7 @@ class WatchOptions:
     max_lag : int, optional
         Messages that may wait before a warning.
     newest : bool
-        Whether a new watch begins with what comes from now on.
+        Whether a topic that the folder has not begun is begun with what comes from now on.
     group : str, optional
         Name under which the brokers keep how far the stream was read.
     batch_size : int
@@ -85,8 +85,9 @@ class Metrics:
 
     Parameters
     ----------
-    alerts, rows, duplicates, rejected, moving : int
-        Alerts that were read; rows written; alerts that were known; rejects, and moving sources, which are none.
+    alerts, rows, duplicates, rejected, moving, left_out : int
+        Alerts that were read; rows written; alerts that were known; rejects; moving sources, and what was left out by
+        choice, such as other bands, which are none.
     seconds : float
         Since the first message.
     lag : int or None
@@ -98,6 +99,7 @@ class Metrics:
     duplicates: int = 0
     rejected: int = 0
     moving: int = 0
+    left_out: int = 0
     seconds: float = 0.0
     lag: int | None = None
 
@@ -106,7 +108,7 @@ class Metrics:
         waiting = "unknown" if self.lag is None else self.lag
         return (
             f"alerts={self.alerts} rows={self.rows} duplicates={self.duplicates} rejected={self.rejected} "
-            f"moving={self.moving} rate={rate:.1f}/s lag={waiting}"
+            f"moving={self.moving} left_out={self.left_out} rate={rate:.1f}/s lag={waiting}"
         )
 
 
@@ -142,7 +144,9 @@ class Watch:
         self.packets = Packets(Schemas(schema, kind.survey))
         self.rejects = RejectsFile(folder.path)
         self.with_points = any(run.spec.points for run in runs)
-        self.known = KnownSeries(folder.state, folder.rows, self.with_points)
+        self.known = KnownSeries(folder.state, self.with_points)
+        folder.settle_rows(self.known.next, self.known.is_done)
+        self._without = set[str]()  # objects without a number, since there was one
         self.metrics = Metrics()
         check_names(runs, (*FIRST, *OF_OBJECTS))
 
@@ -150,13 +154,17 @@ class Watch:
         """Read, predict and write a batch; when it returns, its rows are on the disk."""
         read = read_batch(messages, self.packets, self.kind, self.known)
         table = None
-        if read.new.lines.num_rows:
+        brings = read.new.lines.num_rows + read.new.points.num_rows > 0
+        number = self.known.next
+        if brings:
             self.known.prepare(read.pixels, read.new)
             survey, lines = survey_of_batch(read, self.known, self.kind, self.with_points)
             if survey is not None:
+                objects = {*lines.column("id").to_pylist()}
                 table, lines = self._predict(survey, lines, read.rejects)
-                if table is None and len(survey) >= LEAST_WITHOUT:
-                    found = f"the networks give no number for any of {len(survey)} alerts"
+                self._without = self._without | objects if table is None else set()
+                if len(self._without) >= LEAST_WITHOUT:
+                    found = f"the networks give no number for any of {len(self._without)} objects in a row"
                     fix = "the weights have diverged: watch by another run"
                     raise UsageError(found, self.runs[0].folder, fix, "E-NETWORK-NAN")
             if table is not None:
@@ -165,16 +173,19 @@ class Watch:
                 for place, name in enumerate(FIRST[1:], 1):
                     column = lines.column("file" if name == "place" else name)
                     table.add_column(np.array(column.to_pylist()), index=place, name=name)
-        rejects = [one for one in read.rejects if one.reason != MOVING]
+        rejects = [one for one in read.rejects if one.reason != MOVING and one.flaw]
+        moving = sum(one.reason == MOVING for one in read.rejects)
         self.metrics.rejected += self.rejects.add(rejects)
         if table is not None:
             if self.rows_topic is not None:
                 self.rows_topic.send(table)
-            self.folder.save_rows(table, self.known.next)
+            self.folder.save_rows(table, number)
             self.metrics.rows += len(table)
-        if read.new.lines.num_rows:
+        if brings:
             self.known.complete()
-        self.metrics.moving += len(read.rejects) - len(rejects)
+            self.folder.publish_rows(number)
+        self.metrics.moving += moving
+        self.metrics.left_out += len(read.rejects) - len(rejects) - moving
         self.metrics.alerts += read.alerts
         self.metrics.duplicates += read.duplicates
 
@@ -242,12 +253,15 @@ def watch(
     UsageError, FileSystemError
         The folder, the topic, a schema or the disk does not allow it; all that was committed is on the disk.
     """
-    folder = WatchFolder(out, kind.settings, options.group)
-    with folder_lock(folder.path):
+    make_folder(out)
+    with folder_lock(out):
+        folder = WatchFolder(out, kind.settings, options.group)
         rows_topic = None if rows_to is None else RowsTopic(rows_to, settings or {})
         working = Watch(runs, kind, folder, schema, options, rows_topic)
-        topic = Topic(address, folder.group, dict(settings or {}), options.newest, warn)
+        newest = options.newest and not folder.has_begun(address.topic)
+        topic = Topic(address, folder.group, dict(settings or {}), newest, warn)
         try:
+            folder.begin(address.topic)
             _follow(working, topic, options, stopped, say, warn)
         finally:
             topic.close()
@@ -269,7 +283,7 @@ def _follow(
         messages = topic.collect(options.batch, options.seconds, stopped)
         if not messages:
             idle = options.until_idle is not None and time.monotonic() - last > options.until_idle
-            if idle and not topic.lag(ask=True):  # what waits is on its way
+            if idle and topic.lag(ask=True) == 0:  # what waits is on its way; brokers that are away say None
                 return
             continue
         begun = time.monotonic() if begun is None else begun

@@ -62,7 +62,7 @@ def watch(
         typer.Option(help="End when nothing has come for so many seconds.", show_default="until it is stopped"),
     ] = None,
     newest: Annotated[
-        bool, typer.Option("--newest", help="Begin a new watch with what comes from now on, not with what is there.")
+        bool, typer.Option("--newest", help="Begin a topic that is new to the folder with what comes from now on.")
     ] = False,
     prior: Annotated[
         str, typer.Option(metavar="train|uniform|FILE", help="Shares of the classes to predict at.")

@@ -133,6 +133,22 @@ def test_what_cannot_be_read_is_left_out_of_a_series() -> None:
     assert found is not None
     assert (found[0].shape, found[1], found[2].tolist()) == ((2, 24, 24), ["r", "g"], [2.0, 3.0])
     assert read_series([list(column) for column in zip(*bad[:5], strict=True)], ["g", "r"], how) is None
+    no_date = [*rows, (good, None, 1, 26.0, 1500.0, 1500.0, "t")]
+    found = read_series([list(column) for column in zip(*no_date, strict=True)], ["g", "r"], how)
+    assert found is not None
+    assert found[2].tolist() == [2.0, 3.0]
+    shorter = [list(column) for column in zip(*rows, strict=True)]
+    shorter[3] = shorter[3][1:]  # nulls were dropped: whose zero point is it?
+    assert read_series(shorter, ["g", "r"], how) is None
+
+
+@pytest.mark.parametrize("sign", [None, "", "x"])
+def test_a_difference_without_a_sign_is_left_out(sign: Any) -> None:
+    how = {"size": 24, "fit": "crop", "sky": False, "cutout": "difference", "zero_point": None}
+    content = cutout(np.random.default_rng(0).normal(0, 5, (63, 63)))["stampData"]
+    with pytest.raises(ValueError, match="isdiffpos"):
+        read_stamp(content, 26.0, (1500.0, 1500.0), sign, how)
+    assert read_stamp(content, 26.0, (1500.0, 1500.0), sign, {**how, "cutout": "science"}).shape == (24, 24)
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +196,9 @@ from module.processor import ictconvention_probabilities
 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
 alerts = spark.createDataFrame(pd.read_parquet("alerts.parquet"))
 names = ["stamp", "jd", "fid", "magzpsci", "xpos", "ypos", "isdiffpos"]
-series = alerts.groupBy("id").agg(*(F.collect_list(name).alias(name) for name in names))
-series.withColumn("p", ictconvention_probabilities(*names)).select("id", "p.*").toPandas().to_csv("series.csv")
+series = alerts.groupBy("id").agg(F.collect_list(F.struct(*names)).alias("s"))
+series = series.withColumn("p", ictconvention_probabilities(*(f"s.{name}" for name in names)))
+series.select("id", "p.*").toPandas().to_csv("series.csv")
 alone = alerts.withColumn("p", ictconvention_probabilities(*names)).select("id", "p.*").toPandas()
 assert len(alone) == alerts.count() and alone.iloc[:, 1:].notna().all().all()
 """
@@ -205,6 +222,8 @@ def test_the_module_predicts_on_spark_as_predict_does(fink_run: Path, tmp_path: 
 
     for_fink(fink_run, tmp_path / "module")
     alerts = ztf_alerts(range(6), each=4)
+    for one in alerts[::5]:
+        one["candidate"] |= {"xpos": None, "ypos": None}
     rows = [
         {"id": one["objectId"], "stamp": one["cutoutDifference"]["stampData"]}
         | {name: one["candidate"][name] for name in COLUMNS}

@@ -20,8 +20,10 @@ from ictconvention.applying.predict import PredictOptions
 from ictconvention.applying.watching.address import parse_address
 from ictconvention.applying.watching.kind import HowRead, choose_kind
 from ictconvention.applying.watching.output import RejectsFile
+from ictconvention.applying.watching.packets import Packets, Schemas
 from ictconvention.applying.watching.watch import WatchOptions, watch
 from ictconvention.cli.main import app
+from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
 from ictconvention.ingestion.found import Reject
 from ictconvention.runs.trained_run import read_trained
@@ -251,6 +253,173 @@ def test_messages_that_the_brokers_removed_are_said(points_run: Path, broker: Br
     assert len(rows_in(tmp_path / "out")) == 2
 
 
+def test_messages_that_are_removed_while_it_watches_are_passed_over(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A position that the brokers do not have (any more) is found out by the client only when it fetches."""
+    from ictconvention.applying.watching.topic import Topic
+
+    original, calls = Topic._ends, 0
+
+    def ends(topic: Topic, number: int, cached: bool = False) -> tuple[int, int]:
+        nonlocal calls
+        calls += 1
+        return (99, 99) if calls == 1 else original(topic, number, cached)
+
+    broker.put("removed", packets_of(ztf_alerts([1], each=2)))
+    monkeypatch.setattr(Topic, "_ends", ends)
+    lines = watched(points_run, broker.address("removed"), tmp_path / "out", "--until-idle", 3)
+    assert any(line.startswith("warning") and "99" in line for line in lines)
+    assert len(rows_in(tmp_path / "out")) == 2
+
+
+def test_it_does_not_end_while_kafka_does_not_say_what_waits(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[int | None] = [None, 3, None, 0]
+    broker.put("away", [])
+    monkeypatch.setattr(
+        "ictconvention.applying.watching.topic.Topic.lag", lambda topic, ask=False: answers.pop(0) if ask else None
+    )
+    broker.put("away", packets_of(ztf_alerts([1], each=1)))
+    watched(points_run, broker.address("away"), tmp_path / "out")
+    assert answers == []
+
+
+def test_newest_skips_nothing_of_a_topic_that_was_begun(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    """Brokers forget a group after some days; the folder does not."""
+    alerts = ztf_alerts([1], each=3)
+    packets = packets_of(alerts)
+    broker.put("newest", packets[:1])
+    watched(points_run, broker.address("newest"), tmp_path / "out", "--newest")
+    assert rows_in(tmp_path / "out") == []
+    broker.put("newest", packets[1:])
+    watched(points_run, broker.address("newest"), tmp_path / "out", "--newest", "--group", "of-which-nothing-is-known")
+    assert by_candidate(rows_in(tmp_path / "out")).keys() == {one["candid"] for one in alerts}
+
+
+def test_a_partition_is_begun_whole_or_not_at_all(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition that was added while the brokers did not answer is begun at the next look."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    from ictconvention.applying.watching.topic import Topic
+
+    broker.put("grows", [b"a", b"b"], partitions=2)
+    both, original = Topic._partitions, Topic._ends
+    monkeypatch.setattr(Topic, "_partitions", lambda topic: [0])
+    topic = Topic(parse_address(broker.address("grows")), "grown", {})
+    monkeypatch.setattr(Topic, "_partitions", both)
+
+    def away(*arguments: Any) -> tuple[int, int]:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    monkeypatch.setattr(Topic, "_ends", away)
+    topic._look_again = 0
+    found = topic.collect(9, 0.3, lambda: False)
+    monkeypatch.setattr(Topic, "_ends", original)
+    topic._look_again = 0
+    until = time.monotonic() + 30
+    while len(found) < 2 and time.monotonic() < until:
+        found += topic.collect(9, 0.3, lambda: False)
+    topic.close()
+    assert sorted(one.content for one in found) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("scale", [0.396, 0.396127])
+def test_a_run_of_sdss_knows_no_alerts_of_rubin(finished: Path, scale: float) -> None:
+    with refused(UsageError, "E-SURVEY-UNSUITED", where=finished):
+        choose_kind(_with_scale(finished, scale), HowRead())
+
+
+def test_a_run_whose_survey_was_made_of_other_things_is_refused(finished: Path) -> None:
+    with refused(UsageError, "E-SURVEY-UNSUITED", "rubin", where=finished):
+        choose_kind(_with_scale(finished, 0.4), HowRead())
+
+
+def test_files_of_rows_may_move_and_are_never_overwritten(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    import shutil
+
+    out, packets = tmp_path / "out", packets_of(ztf_alerts([1], each=2))
+    broker.put("moved", packets[:1])
+    watched(points_run, broker.address("moved"), out)
+    file = out / "predictions-00000001.parquet"
+    whole = file.read_bytes()
+    shutil.copytree(out / "state", tmp_path / "state")
+    shutil.rmtree(out / "state")
+    broker.put("moved", packets[1:])
+    with refused(UsageError, "E-STREAM-STATE", where=file):
+        watched(points_run, broker.address("moved"), out)
+    assert file.read_bytes() == whole
+    shutil.copytree(tmp_path / "state", out / "state", dirs_exist_ok=True)
+    file.unlink()
+    watched(points_run, broker.address("moved"), out)
+    assert [one.name for one in out.glob("*predictions*")] == ["predictions-00000002.parquet"]
+
+
+def test_the_record_is_not_touched_while_another_process_holds_the_folder(
+    points_run: Path, broker: Broker, tmp_path: Path
+) -> None:
+    broker.put("held", [])
+    (tmp_path / "out").mkdir()
+    with folder_lock(tmp_path / "out"), refused(FileSystemError, "E-FILES-LOCKED"):
+        watched(points_run, broker.address("held"), tmp_path / "out")
+    assert not (tmp_path / "out" / "watch.json").exists()
+
+
+def test_alerts_of_one_broken_object_do_not_stop_the_stream(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three objects in a row without a number do, in however many batches."""
+
+    def diverged(*arguments: Any) -> Any:
+        raise UsageError("no number", "here", "train again", "E-NETWORK-NAN")
+
+    monkeypatch.setattr("ictconvention.applying.watching.watch.predict_survey", diverged)
+    broken = packets_of(ztf_alerts([1], each=4))
+    broker.put("broken", broken)
+    lines = watched(points_run, broker.address("broken"), tmp_path / "out")
+    assert "rows=0 duplicates=0 rejected=4" in lines[-1]
+    broker.put("all-broken", [broken[0], *packets_of(ztf_alerts([2, 3], each=1))])
+    with refused(UsageError, "E-NETWORK-NAN", "3"):
+        watched(points_run, broker.address("all-broken"), tmp_path / "other", "--batch", 1)
+
+
+def test_photometry_of_a_packet_whose_frame_is_bad_is_kept(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    alerts = ztf_alerts([1], each=3)
+    alerts[1]["cutoutScience"] = {"fileName": "a", "stampData": b"no gzip"}
+    alerts[2]["prv_candidates"] = []
+    packets = packets_of(alerts)
+    for batch in (1, 3):
+        broker.put(f"kept-{batch}", packets)
+        watched(points_run, broker.address(f"kept-{batch}"), tmp_path / f"{batch}", "--batch", batch)
+    single, joint = (by_candidate(rows_in(tmp_path / f"{batch}")) for batch in (1, 3))
+    assert len(single) == 2
+    for candidate, row in single.items():
+        check_same(row, joint[candidate])
+
+
+def test_one_schema_that_is_known_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "1000.avsc").write_text(
+        json.dumps({key: value for key, value in rubin_packets.schema().items() if not key.startswith("__")})
+    )
+    packets = Packets(Schemas(tmp_path, "Rubin"))
+    good = rubin_packets.message(rubin_packets.alert())
+    other = good[:1] + (703).to_bytes(4, "big") + good[5:]
+    for content in (other, good, other, good):
+        [_] = packets.read(content)
+    with refused(UsageError, "E-STREAM-SCHEMA", "703"):
+        list(packets.read(other))
+
+
+def test_what_is_left_out_by_choice_is_counted_apart(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    alerts = ztf_alerts([1], each=2)
+    alerts[0]["prv_candidates"][0]["fid"] = 9
+    broker.put("choice", packets_of(alerts))
+    lines = watched(points_run, broker.address("choice"), tmp_path / "out")
+    assert "rows=2 duplicates=0 rejected=0 moving=0 left_out=1" in lines[-1]
+    assert not (tmp_path / "out" / "rejects.csv").exists()
+
+
 def test_a_torn_line_of_rejects_is_written_again(tmp_path: Path) -> None:
     first, second = Reject("a", "t[0]@1", "no\ngood"), Reject("b", "t[0]@2", "bad")
     RejectsFile(tmp_path).add([first, second])
@@ -286,7 +455,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 DEATHS = ["series.KnownSeries.prepare", "series.KnownSeries.complete", "output.WatchFolder.save_rows"]
-DEATHS += ["output.RejectsFile.add", "topic.Topic.commit", "output.RowsTopic.send"]
+DEATHS += ["output.WatchFolder.publish_rows", "output.RejectsFile.add", "topic.Topic.commit", "output.RowsTopic.send"]
 
 
 @pytest.mark.parametrize("before", [False, True])
