@@ -316,6 +316,13 @@ def test_what_makes_a_job_is_known_before_its_survey_and_split_are_there(
     assert len(settings) == len({(job.arm, REGIMES[job.regime].passes) for job in jobs})
 
 
+def test_recorded_results_are_of_the_jobs_as_they_stand() -> None:
+    study = Study(parse_arguments([]))
+    there = read_results(study.wanted.results)
+    assert len(there) >= 13
+    assert read_results(study.wanted.results, {job: study.setting_of(job) for job in there}).keys() == there.keys()
+
+
 def test_unknown_forms_and_numbers_are_refused(tmp_path: Path) -> None:
     with refused(UsageError, "E-COMMAND-VALUE", where="--best"):
         parse_arguments(["--best", "token view"])
