@@ -11,7 +11,7 @@ from sphinx_astropy.conf.v3 import intersphinx_mapping as _everybody
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS / "site"), str(DOCS / "tutorials"), str(DOCS.parent)]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(DOCS.parent), os.environ.get("PYTHONPATH", "")])  # of the tutorials
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # and their commands
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # commands
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from ictconvention import __version__  # noqa: E402
