@@ -48,9 +48,9 @@ def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
     with readable_os_errors(doing, path):
         try:
             yield partial
-            _sync(partial)
+            sync(partial)
             partial.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -144,14 +144,14 @@ class WholeFolder:
             When the path was made by somebody else meanwhile.
         """
         for file in self.partial.iterdir():
-            _sync(file)
-        _sync(self.partial)
+            sync(file)
+        sync(self.partial)
         if self.path.exists():
             raise FileSystemError(
                 "another program has made this path meanwhile", self.path, "choose another path", "E-FILES-EXISTS"
             )
         self.partial.rename(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove what is left of the hidden folder and give the path free; after `complete`, only the latter."""
@@ -226,7 +226,7 @@ def exchange(first: Path, second: Path) -> None:
         found = f"this system cannot exchange two folders at once ({why})"
         fix = "copy the folder to another file system of a Linux machine, such as ext4 or xfs, and do it there"
         raise FileSystemError(found, first, fix, "E-FILES-SYSTEM")
-    _sync(first.parent)
+    sync(first.parent)
 
 
 def _locked(lock: Path, path: Path, wait: bool = False) -> BinaryIO:
@@ -251,7 +251,7 @@ def _locked(lock: Path, path: Path, wait: bool = False) -> BinaryIO:
     return file
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk, so that a power cut after the rename loses nothing."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_the_weights_before(tmp_path: Path, monkeypatch: pyte
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(atomic, "_sync", full)
+    monkeypatch.setattr(atomic, "sync", full)
     with refused(FileSystemError, "E-FILES-FULL", where=path):
         WholeCheckpoints().save_checkpoint({"state_dict": {"x": torch.zeros(3)}}, path)
     assert torch.equal(load_checkpoint(path)["state_dict"]["x"], torch.ones(3))

@@ -76,7 +76,7 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
     work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ["experiment=light_curve_sdss", f"runs={work}/full", "stage.pretrain.max_epochs=2"]
-    sync, saved = atomic._sync, 0
+    sync, saved = atomic.sync, 0
 
     def full(path: Path) -> None:
         nonlocal saved
@@ -85,7 +85,7 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(path)
 
-    monkeypatch.setattr(atomic, "_sync", full)
+    monkeypatch.setattr(atomic, "sync", full)
     with refused(FileSystemError, "E-FILES-FULL", where="/pretrain-last.ckpt"):
         smoke(*settings)
     monkeypatch.undo()

@@ -19,9 +19,8 @@ from astropy.table import Table
 
 from ictconvention.applying.prediction_table import save_table
 from ictconvention.applying.watching.address import Address
-from ictconvention.applying.watching.series import sync_folder
 from ictconvention.applying.watching.topic import ANSWER, FIX, quiet, unanswered
-from ictconvention.core.atomic import whole_file
+from ictconvention.core.atomic import sync, whole_file
 from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
 from ictconvention.core.output_place import check_outside
 from ictconvention.ingestion.found import Reject
@@ -127,7 +126,7 @@ class WatchFolder:
             if self.rows(number).exists():
                 raise self._taken(number)
             hidden.replace(self.rows(number))
-            sync_folder(self.path)
+            sync(self.path)
 
     def settle_rows(self, following: int, is_done: Callable[[int], bool]) -> None:
         """Publish what a killed process left hidden of batches that are done, and remove the others.

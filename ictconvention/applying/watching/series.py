@@ -7,7 +7,6 @@
 A batch is prepared and becomes part of the state when its rows are on the disk, under a hidden name.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ictconvention.core.atomic import whole_file
+from ictconvention.core.atomic import sync, whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.ingestion.found import FRAME_LINES
 from ictconvention.reading.parquet_file import read_parquet
@@ -115,7 +114,7 @@ class KnownSeries:
         """Make the batch that was prepared part of the state."""
         with readable_os_errors(DOING, self.folder):
             self._file(self.next, PENDING).replace(self._file(self.next, DONE))
-            sync_folder(self.folder)
+            sync(self.folder)
         self.next += 1
 
     def lines_of(self, ids: Sequence[str]) -> list[pa.Table]:
@@ -158,15 +157,6 @@ class KnownSeries:
         if self._with_points:
             _index(self._points_of, new.points, self._points.num_rows)
             self._points = _joined(self._points, new.points)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until a rename in a folder is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _number(path: Path) -> int:

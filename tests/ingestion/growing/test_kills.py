@@ -63,7 +63,7 @@ def _die(out: Path, night: int, step: int) -> None:
         if next(steps, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    atomic._sync = sync
+    atomic.sync = sync
     add_night(out, night)
 
 
@@ -75,7 +75,7 @@ def test_a_night_that_is_killed_at_any_step_of_its_commit_leaves_the_old_state_o
     shutil.copytree(tmp_path / "s", tmp_path / "t")
     before, written = content(Survey.open(tmp_path / "s")), list[Path]()
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_sync", written.append)
+        patch.setattr(atomic, "sync", written.append)
         after = content(add_night(tmp_path / "t", 1).survey)
     for step in range(len(written) - 5, len(written) + 1):
         out = shutil.copytree(tmp_path / "s", tmp_path / f"u{step}")
