@@ -3,6 +3,7 @@
 Nothing is sent but calls and what they return: workers read and write the same folders as this process.
 """
 
+import asyncio
 import logging
 import os
 import pickle
@@ -14,6 +15,8 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotBegun
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,7 +63,7 @@ def use_scheduler(address: str | None) -> Iterator[None]:
         fix = f"install the extra: pip install -c constraints.txt '.[cluster]'; or leave out {OPTION}"
         raise UsageError("the package distributed is not installed", OPTION, fix, "E-PACKAGE-MISSING") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of lost workers, which nobody here can mend
-    with _connected(address) if count is None else _started(count) as client:
+    with _event_loop() as loop, _connected(address, loop) if count is None else _started(count, loop) as client:
         cluster = Cluster(client)
         cluster.check(address)
         with run_elsewhere(cluster):
@@ -68,19 +71,51 @@ def use_scheduler(address: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Yield the client of a scheduler that is there."""
+def _event_loop() -> Iterator[Any]:
+    """Yield a loop of tornado that runs in a thread; dask's own is a failed assertion where it begins in over 10 s."""
+    from tornado.ioloop import IOLoop
+
+    begun: Future[tuple[IOLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        begun.set_result((IOLoop.current(), end))
+        await end.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="event loop of dask", daemon=True)
+    thread.start()
+    try:
+        loop, end = begun.result(JOIN)
+    except NotBegun:
+        fix = f"wait until the machine is less busy, or leave out {OPTION}"
+        raise UsageError(f"a thread did not begin within {JOIN} s", OPTION, fix, "E-MACHINE-SCHEDULER") from None
+    try:
+        yield loop
+    finally:
+        loop.add_callback(end.set)
+        thread.join(ANSWER)
+
+
+@contextmanager
+def _connected(address: str, loop: Any) -> Iterator[Any]:
+    """Yield the client of a scheduler that is there.
+
+    A client that did not connect would close itself, and wait, in whichever thread collects the garbage: it is closed
+    here, and so made in two steps.
+    """
     from distributed import Client
 
+    client = Client.__new__(Client)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions, which are compared call by call
-            client = Client(address, timeout=ANSWER, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        fix = f"start one there by `dask scheduler`, correct the address, or take {OPTION} local:N on this machine"
-        raise UsageError(f"no scheduler answers at {address} ({reason})", OPTION, fix, "E-MACHINE-SCHEDULER") from None
-    try:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of versions, which are compared call by call
+                Client.__init__(client, address, timeout=ANSWER, set_as_default=False, loop=loop)
+        except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            found = f"no scheduler answers at {address} ({reason})"
+            fix = f"start one there by `dask scheduler`, correct the address, or take {OPTION} local:N on this machine"
+            raise UsageError(found, OPTION, fix, "E-MACHINE-SCHEDULER") from None
         yield client
     finally:
         with suppress(Exception):  # it may be gone
@@ -88,7 +123,7 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _started(count: int) -> Iterator[Any]:
+def _started(count: int, loop: Any) -> Iterator[Any]:
     """Yield the client of workers of this machine; Ctrl-C reaches this process alone, which then ends them."""
     from distributed import Client, LocalCluster
 
@@ -102,8 +137,9 @@ def _started(count: int) -> Iterator[Any]:
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
             preload=[__name__],
+            loop=loop,
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        Client(cluster, set_as_default=False, loop=loop) as client,
     ):
         yield client
 

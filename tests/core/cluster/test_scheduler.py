@@ -1,10 +1,12 @@
 """Workers of a cluster do what processes do: the same results, errors in words, and a lost worker changes nothing."""
 
+import gc
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,20 @@ def test_two_workers_make_all_calls_where_the_process_is() -> None:
         assert len(dict(run_parallel(own_process, NUMBERS, 2, Path("s")))) == 12
 
 
+def test_an_event_loop_that_does_not_begin_is_refused_and_none_outlives_its_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = threading.active_count()
+    with scheduler._event_loop() as loop:
+        assert loop.asyncio_loop.is_running()
+    assert threading.active_count() == before
+    monkeypatch.setattr(scheduler, "JOIN", 0)
+    with monkeypatch.context() as held:
+        held.setattr(threading.Thread, "start", lambda thread: None)
+        with refused(UsageError, "E-MACHINE-SCHEDULER", where="--scheduler"), scheduler._event_loop():
+            raise AssertionError
+
+
 def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     with use_scheduler("local:2"):
         found = dict(run_parallel(partial(killed_once, tmp_path), NUMBERS, 2, tmp_path))
@@ -53,6 +69,7 @@ def test_a_call_that_kills_every_worker_is_told_in_words() -> None:
 
 def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "ANSWER", 1)
+    before = threading.active_count()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -62,6 +79,8 @@ def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyP
             raise AssertionError
     with refused(UsageError, "E-COMMAND-VALUE", where="--scheduler"), use_scheduler("local:0"):
         raise AssertionError
+    gc.collect()  # a client that were left to it would wait for its closed loop: pytest takes that for a failure
+    assert threading.active_count() == before
 
 
 def test_workers_of_another_version_or_without_the_folder_are_refused(
@@ -77,9 +96,10 @@ def test_workers_of_another_version_or_without_the_folder_are_refused(
 
 @pytest.mark.parametrize(("text", "named"), [("", "ictconvention"), ('__version__ = "0.0.1"', "0.0.1")])
 def test_a_worker_without_our_package_or_with_another_is_refused_before_anything_is_sent(
-    tmp_path: Path, text: str, named: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str
 ) -> None:
     """The worker is a process of its own that finds another package of our name, or one that cannot be imported."""
+    monkeypatch.setattr(scheduler, "ANSWER", 60)  # of a machine that does much else
     (tmp_path / "ictconvention").mkdir()
     (tmp_path / "ictconvention" / "__init__.py").write_text(text or "raise ImportError")
     commands = "from distributed.cli.dask_{0} import main; main({1!r})"
