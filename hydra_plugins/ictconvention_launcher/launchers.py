@@ -5,12 +5,15 @@ Their options are in conf/hydra/launcher. Hydra imports this file at every start
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from ictconvention.sweeping.sweep import Job
 
 
 class FreshProcesses(Launcher):
@@ -61,7 +64,7 @@ class FreshProcesses(Launcher):
         run_jobs(sweep, self.jobs, self.on_error)
         sweep.check()
         before, self.done = len(self.done), sweep.jobs
-        return [_returned(job.folder) for job in sweep.jobs[before:]]
+        return [_returned(job) for job in sweep.jobs[before:]]
 
 
 class Slurm(Launcher):
@@ -95,13 +98,13 @@ class Slurm(Launcher):
         sweep = Sweep(Path(config.sweep.dir), prepare_jobs(words, elsewhere=self.executor == "slurm"))
         submit(sweep, launcher, Path(str(self.parameters["submitit_folder"])).parent)
         sweep.check()
-        return [_returned(job.folder) for job in sweep.jobs]
+        return [_returned(job) for job in sweep.jobs]
 
 
-def _returned(folder: Path) -> JobReturn:
+def _returned(job: "Job") -> JobReturn:
     """Return what a sweeper that searches may minimise: the balanced validation loss, never a test's."""
     from ictconvention.sweeping.sweep import validation_loss
 
     returned = JobReturn(status=JobStatus.COMPLETED)
-    returned.return_value = validation_loss(folder)
+    returned.return_value = validation_loss(job.folder, job.options)
     return returned

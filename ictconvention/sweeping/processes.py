@@ -56,7 +56,11 @@ class _Running:
 
 
 def run_jobs(
-    sweep: Sweep, at_once: int = 1, on_error: OnError = "continue", on_finish: Callable[[Job], None] | None = None
+    sweep: Sweep,
+    at_once: int = 1,
+    on_error: OnError = "continue",
+    on_finish: Callable[[Job], None] | None = None,
+    is_cut: Callable[[Job], bool] = lambda job: False,
 ) -> None:
     """Run the jobs of a sweep that have no result yet.
 
@@ -70,6 +74,8 @@ def run_jobs(
         What becomes of the jobs that have not begun when one fails.
     on_finish : callable, optional
         What is done with each job as soon as it has finished, those that had finished before first.
+    is_cut : callable, optional
+        Whether a job that waits or runs shall end without a result; it resumes where it is asked for again.
 
     Raises
     ------
@@ -92,7 +98,7 @@ def run_jobs(
         for job in sweep.jobs:
             if on_finish is not None and job.state == "finished":
                 on_finish(job)
-        _Course(sweep, waiting, _devices(waiting, at_once), on_error, on_finish).take()
+        _Course(sweep, waiting, _devices(waiting, at_once), on_error, on_finish, is_cut).take()
 
 
 class _Course:
@@ -105,9 +111,10 @@ class _Course:
         gpus: list[str | None],
         on_error: OnError,
         on_finish: Callable[[Job], None] | None,
+        is_cut: Callable[[Job], bool],
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
-        self.on_finish = on_finish
+        self.on_finish, self.is_cut = on_finish, is_cut
         self.copier: Copier | None = None
         self.running: list[_Running] = []
         self.durations: list[float] = []
@@ -122,16 +129,19 @@ class _Course:
                     self._prepare()
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
-                        self._start(self.waiting.pop(0))
+                        if not self.is_cut(job := self.waiting.pop(0)):
+                            self._start(job)
                     time.sleep(POLL)
                     for one in [one for one in self.running if one.process.poll() is not None]:
                         self._end(one)
+                    if cut := [one for one in self.running if self.is_cut(one.job)]:
+                        self._stop(cut)
                     if status is not None:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup
         except BaseException:
             logger.info("ending the runs; the same command resumes them where they were")
-            self._end_all()
+            self._stop(list(self.running))
             raise
         finally:
             if self.copier is not None:
@@ -190,21 +200,22 @@ class _Course:
             logger.warning(f"on_error=stop: {pluralize(len(self.waiting), 'job')} not started")
             self.waiting.clear()
 
-    def _end_all(self) -> None:
-        """End what runs, gently first, so that it keeps its records."""
-        for one in self.running:
+    def _stop(self, ones: Sequence[_Running]) -> None:
+        """End some that run, gently first, so that they keep their records."""
+        for one in ones:
             _signal(one, signal.SIGINT)
         try:
             end = time.monotonic() + PATIENCE
-            while any(one.process.poll() is None for one in self.running) and time.monotonic() < end:
+            while any(one.process.poll() is None for one in ones) and time.monotonic() < end:
                 time.sleep(POLL)
         finally:  # a second Ctrl-C waits no longer
-            for one in self.running:
+            for one in ones:
                 _kill(one)
                 one.process.wait()
                 one.log.close()
-                one.job.state = "stopped"
+                one.job.state = "finished" if is_finished(one.job) else "stopped"
                 one.job.seconds = one.before + time.monotonic() - one.since
+                self.running.remove(one)
             self._save()
 
     def _save(self) -> None:

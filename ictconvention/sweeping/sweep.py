@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
+from math import inf, isnan
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +14,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import FLAG
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import STAGES, RunOptions
+from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.collection import SWEEP
@@ -266,17 +268,18 @@ def add_group(job: Job, sweep: Path) -> tuple[str, ...]:
     return (*job.words, override("logger.group", sweep.name))
 
 
-def validation_loss(folder: Path) -> float | None:
-    """Return the least validation loss of a run's last stage, the one that chooses its training epochs, if any."""
+def validation_course(folder: Path, options: RunOptions) -> list[float]:
+    """Return the least validation loss so far after each training epoch of a run's last stage, which chooses by it."""
+    stage, name = stages_of(options)[-1], find_task(options.task.kind).monitor
     try:
-        run = RunFolder(folder)
-        rows, monitor = run.open_metrics().rows, find_task(run.read_options().task.kind).monitor
+        rows = RunFolder(folder).open_metrics().rows
     except IctConventionError:  # the run has its result all the same
-        return None
-    losses = [
-        (STAGES.index(stage), float(row[name]))
-        for (stage, _), row in rows.items()
-        if stage in STAGES and (name := f"{stage}/val/{monitor}") in row
-    ]
-    last = max((place for place, _ in losses), default=None)
-    return min((loss for place, loss in losses if place == last), default=None)
+        return []
+    columns = {epoch: row.get(f"{stage}/val/{name}") for (of, epoch), row in sorted(rows.items()) if of == stage}
+    losses = [float(value) for value in columns.values() if value is not None]
+    return list(accumulate((inf if isnan(loss) else loss for loss in losses), min))
+
+
+def validation_loss(folder: Path, options: RunOptions) -> float | None:
+    """Return the least validation loss of a run's last stage, the one that chooses its training epochs, if any."""
+    return min(validation_course(folder, options), default=None)

@@ -1,7 +1,8 @@
 """A search for better options by Optuna: each trial is some jobs of a sweep, and their validation decides.
 
 What is told is the mean over the folds of the least validation loss of a run's last stage, which chose its training
-epoch (`val/loss_balanced` of classes): never a number of the test part.
+epoch (`val/loss_balanced` of classes): never a number of the test part. A trial that is behind the median of
+those before it ends early, see `MedianRule`.
 """
 
 import itertools
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import check_alone
 from ictconvention.sweeping.processes import run_jobs
+from ictconvention.sweeping.pruning import MedianRule
 from ictconvention.sweeping.space import Choice, Scalar, Space
 from ictconvention.sweeping.sweep import Job, Sweep, is_finished, prepare_jobs, validation_loss
 
@@ -31,7 +33,14 @@ logger = logging.getLogger(__name__)
 
 JOURNAL = "tune.log"  # in the folder of the search: all that Optuna knows
 HELD = "search"  # folder in it that a search holds; the folder itself is held by whoever runs the jobs
-Run = Callable[[Sweep, int], None]
+Pruning = Literal["median", "none"]
+
+
+class Run(Protocol):
+    """Runs the waiting jobs of a sweep, so many at once, but for those that are cut; `run_jobs`."""
+
+    def __call__(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+        """Run them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ def tune(
     at_once: int = 1,
     folds: Sequence[int] = (0,),
     seed: int = 0,
+    pruning: Pruning = "median",
     run: Run = run_jobs,
 ) -> Best:
     """Search a space, and say the best.
@@ -85,8 +95,10 @@ def tune(
         Folds of each trial.
     seed : int
         Of what is tried.
+    pruning : "median" or "none"
+        Whether a trial ends where one of its runs is behind the median of the runs of its fold in earlier trials.
     run : function
-        Runs the waiting jobs of a sweep, so many at once.
+        Runs the jobs.
 
     Raises
     ------
@@ -123,7 +135,7 @@ def tune(
             direction="minimize",
             load_if_exists=True,
         )
-        search = _Search(study, space, list(words), folder, folds, at_once, run)
+        search = _Search(study, space, list(words), folder, folds, at_once, pruning, run)
         search.take(trials, seed)
         return search.best()
 
@@ -146,10 +158,12 @@ class _Search:
         folder: Path,
         folds: Sequence[int],
         at_once: int,
+        pruning: Pruning,
         run: Run,
     ) -> None:
         self.study, self.space, self.words, self.folder = study, space, words, folder
         self.folds, self.at_once, self.run = folds, at_once, run
+        self.rule = None if pruning == "none" else MedianRule()
         self.jobs: dict[Path, Job] = {}
         self.distributions = {key: _distribution(one) for key, one in space.dimensions.items()}
 
@@ -172,7 +186,7 @@ class _Search:
         for one in known:  # the record of the sweep names all runs
             with suppress(IctConventionError):
                 if one.state == TrialState.COMPLETE:
-                    self._jobs_of(one.params)
+                    self._note(self._jobs_of(one.params))
         batch = [(one.number, one.params) for one in begun if self._is_asked(one)]
         each = max(1, self.at_once // len(self.folds))
         while True:
@@ -226,9 +240,19 @@ class _Search:
         if any(of_trial.values()):
             for place, job in enumerate(self.jobs.values(), 1):
                 job.number = place
-            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once)
+            if self.rule is not None:
+                self.rule.begin(of_trial)
+            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_cut=self._is_cut)
+        cut = {number for number, jobs in of_trial.items() if any(map(self._is_cut, jobs))}
         for number, jobs in of_trial.items():
-            self._tell(number, jobs)
+            self._tell(number, jobs, number in cut)
+
+    def _is_cut(self, job: Job) -> bool:
+        return self.rule is not None and self.rule.is_cut(job)
+
+    def _note(self, jobs: Sequence[Job]) -> None:
+        if self.rule is not None:
+            self.rule.add(jobs)
 
     def _is_of_every_trial(self, error: IctConventionError) -> bool:
         """Return whether the runs are refused in the same words without the values of a trial."""
@@ -251,17 +275,21 @@ class _Search:
             jobs.append(job)
         return [self.jobs.setdefault(job.folder, job) for job in jobs]
 
-    def _tell(self, number: int, jobs: Sequence[Job]) -> None:
+    def _tell(self, number: int, jobs: Sequence[Job], is_cut: bool) -> None:
         from optuna.trial import TrialState
 
-        values = [validation_loss(job.folder) if is_finished(job) else None for job in jobs]
+        values = [validation_loss(job.folder, job.options) if is_finished(job) else None for job in jobs]
         whole = [value for value in values if value is not None and isfinite(value)]
-        if not jobs or len(whole) < len(jobs):
+        if is_cut or not jobs or len(whole) < len(jobs):
             for job in jobs:  # or the next trials would start it again
                 self.jobs.pop(job.folder, None)
-            self.study.tell(number, state=TrialState.FAIL)
-            logger.warning(f"trial {number} failed")
+            self.study.tell(number, state=TrialState.PRUNED if is_cut else TrialState.FAIL)
+            if is_cut:
+                logger.info(f"trial {number} ended early: its validation loss is behind the median of those before")
+            else:
+                logger.warning(f"trial {number} failed")
             return
+        self._note(jobs)
         self.study.tell(number, fmean(whole))
         best = self.study.best_trial
         found = f"trial {number}: validation loss {fmean(whole):.4f}"

@@ -12,6 +12,7 @@ import pytest
 from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.sweeping.sweep import Job, Sweep, add_group, prepare_jobs, validation_loss
 from tests.conftest import long_test
 from tests.forked import Command
@@ -180,7 +181,9 @@ def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path)
     names = rows[0].split(",")
     last = rows[2].split(",")
     assert last[0] == "finetune"
-    assert validation_loss(finished) == float(last[names.index("finetune/val/loss_balanced")])
+    assert validation_loss(finished, RunFolder(finished).read_options()) == float(
+        last[names.index("finetune/val/loss_balanced")]
+    )
 
 
 def test_another_machine_s_precision_is_not_guessed(work: Path, smoke: Smoke) -> None:

@@ -1,5 +1,6 @@
 """A search tries what its space allows, by the validation of its runs; it resumes, and survives what fails."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ class Stub:
         self.started: list[Path] = []
         self.stop_at, self.failing = stop_at, failing
         monkeypatch.setattr(tuning, "is_finished", lambda job: job.folder in self.losses)
-        monkeypatch.setattr(tuning, "validation_loss", lambda folder: self.losses[folder])
+        monkeypatch.setattr(tuning, "validation_loss", lambda folder, _: self.losses[folder])
 
-    def run(self, sweep: Sweep, at_once: int) -> None:
+    def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
         sweep.save()
         for job in sweep.jobs:
             options = job.options
@@ -215,11 +216,11 @@ def test_two_searches_at_once_do_not_take_each_others_trials(
 ) -> None:
     stub, space = Stub(monkeypatch), read_space(space_of(tmp_path, "trainer.batch_size: [16, 32]\n"), words)
 
-    def run(sweep: Sweep, at_once: int) -> None:
+    def run(sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
         with refused(FileSystemError, "E-FILES-LOCKED"):
             tune(words, space, tmp_path / "search", 2, run=stub.run)
         with folder_lock(sweep.folder):  # as run_jobs takes it
-            stub.run(sweep, at_once)
+            stub.run(sweep, at_once, is_cut=is_cut)
 
     tune(words, space, tmp_path / "search", 2, run=run)
     assert len(stub.tried) == 2
@@ -311,8 +312,11 @@ def test_a_search_of_runs_that_train_takes_the_least_validation_loss(
     said = capsys.readouterr().out.splitlines()
     (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
     runs = [tmp_path / "runs/sweeps" / folder.name / job["folder"] for job in read_json(folder / "sweep.json")["jobs"]]
-    losses = {RunFolder(run).read_options().trainer.batch_size: validation_loss(run) or 0.0 for run in runs}
+    losses = {
+        RunFolder(run).read_options().trainer.batch_size: validation_loss(run, RunFolder(run).read_options())
+        for run in runs
+    }
     assert losses.keys() == {16, 32}
-    best = min(losses, key=lambda size: losses[size])
+    best = min(losses, key=lambda size: losses[size] or 0.0)
     (line,) = [line for line in said if line.startswith("ictconvention train")]
     assert f"trainer.batch_size={best}" in line

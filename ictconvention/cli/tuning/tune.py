@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,12 @@ from ictconvention.configuration.overrides import check_overrides, command
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError
 
+if TYPE_CHECKING:  # heavy: the function imports it when it runs
+    from ictconvention.sweeping.tune import Pruning
+
 USAGE = "write: ictconvention tune experiment=ict_fast space.yaml trials=30 fold.index=0,1 jobs=2"
 NUMBERS = {"trials": 30, "jobs": 1, "tune.seed": 0}  # keys of the search, with what they are where they are left out
+PRUNING = "tune.pruning"
 
 
 @lines_on_terminal()
@@ -31,7 +35,8 @@ def tune(
 
     The space is a yaml file: KEY: \[value, ...] or KEY: {low: 1.0e-4, high: 1.0e-2, log: true} for each key of the run
     that may be chosen. fold.index=0,1,2 takes the mean of three folds, jobs=2 runs two at once. The test part decides
-    nothing. The same command resumes; a larger trials= goes on.
+    nothing, and a trial that is behind the median of those before it ends early (tune.pruning=none: no trial does). The
+    same command resumes; a larger trials= goes on.
     """
     words = [*(words or []), *context.args]
     files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
@@ -40,6 +45,7 @@ def tune(
         raise UsageError(found, "ictconvention tune", USAGE, "E-COMMAND-VALUE")
     words.remove(files[0])
     numbers = {name: _take_number(words, name, usual) for name, usual in NUMBERS.items()}
+    pruning = _take_pruning(words)
     folds = _take_folds(words)
     check_overrides(words)
     from ictconvention.cli.train import sweep_name
@@ -55,7 +61,7 @@ def tune(
     text = json.dumps([[key, repr(one)] for key, one in space.dimensions.items()] + [folds, numbers["tune.seed"]])
     name = f"tune-{sweep_name(words)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     folder = Path(options.runs) / "sweeps" / name
-    best = search(words, space, folder, numbers["trials"], numbers["jobs"], folds, numbers["tune.seed"])
+    best = search(words, space, folder, numbers["trials"], numbers["jobs"], folds, numbers["tune.seed"], pruning)
     typer.echo(f"best: trial {best.number}, validation loss {best.value:.4f}; its runs are in {folder}")
     typer.echo(command(["ictconvention", "train", *best.words]))
     suggest("report", str(folder), "-o", "report.html")
@@ -72,6 +78,20 @@ def _take_number(words: list[str], name: str, usual: int) -> int:
     if not (text.isascii() and text.isdigit()):
         raise UsageError(f"{name} is {text!r}", name, "take a whole number", "E-CONFIG-VALUE")
     return int(text)
+
+
+def _take_pruning(words: list[str]) -> "Pruning":
+    """Take out of the words what ends a trial early."""
+    given = [word for word in words if word.startswith(f"{PRUNING}=")]
+    for word in given:
+        words.remove(word)
+    match given[-1].partition("=")[2] if given else "median":
+        case "median":
+            return "median"
+        case "none":
+            return "none"
+        case text:
+            raise UsageError(f"{PRUNING} is {text!r}", PRUNING, "take median or none", "E-CONFIG-VALUE")
 
 
 def _take_folds(words: list[str]) -> Sequence[int]:

@@ -1,0 +1,151 @@
+"""A run that is behind the median of those before it is cut, whenever somebody looks; what is cut is told so."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.runs.status import MetricsTable
+from ictconvention.sweeping import pruning
+from ictconvention.sweeping import tune as tuning
+from ictconvention.sweeping.pruning import behind_at, compared_epochs
+from ictconvention.sweeping.space import read_space
+from ictconvention.sweeping.sweep import Job, Sweep, validation_course
+from ictconvention.sweeping.tune import Pruning, tune
+from tests.small_runs import places
+from tests.sweeping.test_tune import journal_of, space_of
+
+optuna = pytest.importorskip("optuna")
+COURSES = {  # validation loss after each of 4 training epochs, for each batch size
+    16: [0.9, 0.8, 0.7, 0.6],
+    17: [0.8, 0.7, 0.6, 0.5],
+    18: [0.7, 0.6, 0.5, 0.4],
+    19: [0.9, 0.7, 0.7, 0.3],  # behind the median of the first three after the first epoch
+    20: [0.6, 0.9, 0.9, 0.9],  # the least so far counts: never behind before the last comparison
+    21: [0.75, 0.65, 0.65, 0.1],  # behind after the first epoch of 16, 17, 18 and 20
+}
+
+
+class Trained:
+    """Runs that write a row of metrics for each training epoch, and are looked at after each, or after the last."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: bool = True, stop_at: int = 1000) -> None:
+        self.started: list[tuple[int, int]] = []
+        self.epochs: dict[Path, int] = {}
+        self.looks, self.stop_at = looks, stop_at
+        monkeypatch.setattr(tuning, "is_finished", lambda job: self.epochs.get(job.folder) == 4)
+        monkeypatch.setattr(pruning, "FIRST", 3)
+
+    def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+        for job in sweep.jobs:
+            if self.epochs.get(job.folder) == 4 or is_cut(job):
+                continue
+            if len(self.started) == self.stop_at:
+                raise KeyboardInterrupt
+            size, fold = job.options.trainer.batch_size, job.options.fold.index
+            self.started.append((size, fold))
+            job.folder.mkdir(parents=True, exist_ok=True)
+            metrics = MetricsTable(job.folder / "metrics.csv")
+            for epoch, loss in enumerate(COURSES[size], 1):
+                metrics.add("finetune", epoch, {"finetune/val/loss_balanced": loss + fold})
+                self.epochs[job.folder] = epoch
+                if self.looks and is_cut(job):
+                    break
+
+
+@pytest.fixture
+def words(work: Path, tmp_path: Path) -> list[str]:
+    own = [word for word in places(work) if not word.startswith("trainer.batch_size")]
+    more = ("experiment=light_curve_sdss", "trainer.precision=32-true", "stage.pretrain.max_epochs=0")
+    return [*own, f"runs={tmp_path}/runs", *more, "stage.finetune.max_epochs=4"]
+
+
+def searched(
+    words: list[str], folder: Path, runs: Trained, folds: tuple[int, ...] = (0,), rule: Pruning = "median"
+) -> Mapping[int, str]:
+    """Return how the trial of each batch size ended."""
+    sizes = ", ".join(map(str, COURSES))
+    space = read_space(space_of(folder.parent, f"trainer.batch_size: [{sizes}]\n"), words)
+    tune(words, space, folder, len(COURSES), folds=folds, pruning=rule, run=runs.run)
+    return {one.params["trainer.batch_size"]: one.state.name for one in journal_of(folder)}
+
+
+def test_a_run_is_compared_with_the_median_of_the_least_losses_so_far() -> None:
+    before = [[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.7, 0.6, 0.5], [0.6], [1.0, 1.0, 1.0]]
+    assert behind_at([0.8, 0.7, 0.6], before, 1, 3) is None  # no worse than the median is not behind
+    assert behind_at([0.8, 0.71, 0.6], before, 1, 3) == 2
+    assert behind_at([0.8, 0.71, 0.6], before, 3, 3) is None
+    assert behind_at([0.9], before, 2, 3) is None
+    assert behind_at([0.8, 0.7, 0.69], before, 1, 2) is None
+    assert behind_at([9.0], before[:4], 1, 3) is None  # of too few there is no median
+    assert behind_at([9.0], [*before[:4], []], 1, 3) is None
+    assert behind_at([float("inf")], before, 1, 3) == 1
+
+
+@pytest.mark.parametrize(("epochs", "first", "last"), [(1, 1, 0), (2, 1, 1), (4, 1, 3), (20, 5, 19), (50, 13, 49)])
+def test_a_quarter_of_the_training_is_left_in_peace_and_the_last_epoch_saves_nothing(
+    epochs: int, first: int, last: int
+) -> None:
+    options = RunOptions()
+    stage = replace(options.stage, finetune=replace(options.stage.finetune, max_epochs=epochs))
+    assert compared_epochs(replace(options, stage=stage)) == (first, last)
+
+
+def test_a_course_is_that_of_the_last_stage_and_a_loss_that_is_no_number_the_worst(tmp_path: Path) -> None:
+    metrics = MetricsTable(tmp_path / "metrics.csv")
+    assert validation_course(tmp_path, RunOptions()) == []
+    metrics.add("pretrain", 1, {"pretrain/val/loss_balanced": 0.1})
+    assert validation_course(tmp_path, RunOptions()) == []
+    for epoch, loss in enumerate((float("nan"), 0.5, 0.7, 0.4), 1):
+        metrics.add("finetune", epoch, {"finetune/val/loss_balanced": loss})
+    assert validation_course(tmp_path, RunOptions()) == [float("inf"), 0.5, 0.5, 0.4]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_is_cut_depends_on_courses_and_not_on_when_somebody_looks(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: bool
+) -> None:
+    runs = Trained(monkeypatch, looks)
+    ends = searched(words, tmp_path / "search", runs)
+    assert len(ends) == len(COURSES)
+    asked = [size for size, _ in runs.started]
+    expected = {}
+    told: list[list[float]] = []
+    for size in asked:
+        course = list(accumulate(COURSES[size], min))
+        cut = behind_at(course, told, 1, 3) is not None
+        expected[size] = "PRUNED" if cut else "COMPLETE"
+        told += [] if cut else [course]
+    assert ends == expected
+    assert "PRUNED" in expected.values()
+    assert {size: end for size, end in ends.items() if end == "COMPLETE"}.keys() >= set(asked[:3])
+
+
+def test_a_trial_of_several_folds_ends_with_the_first_run_that_is_behind(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Trained(monkeypatch)
+    ends = searched(words, tmp_path / "search", runs, folds=(0, 1))
+    cut = {size for size, end in ends.items() if end == "PRUNED"}
+    assert cut
+    assert {size for size, fold in runs.started if fold == 1} == ends.keys() - cut
+
+
+def test_a_search_that_was_stopped_cuts_what_an_uninterrupted_one_cuts(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = searched(words, tmp_path / "whole", Trained(monkeypatch))
+    runs = Trained(monkeypatch, stop_at=4)
+    with pytest.raises(KeyboardInterrupt):
+        searched([*words, f"runs={tmp_path}/other"], tmp_path / "stopped", runs)
+    runs.stop_at = 1000
+    assert searched([*words, f"runs={tmp_path}/other"], tmp_path / "stopped", runs) == whole
+
+
+def test_without_the_rule_every_trial_runs_to_its_end(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(searched(words, tmp_path / "search", Trained(monkeypatch), rule="none").values()) == {"COMPLETE"}
