@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ictconvention.applying.watching.history import History
 from ictconvention.applying.watching.kind import AlertKind
 from ictconvention.applying.watching.packets import Packets
 from ictconvention.applying.watching.series import CANDIDATE, LINES, KnownSeries, NewFrames
@@ -53,8 +54,12 @@ class ReadBatch:
     rejects: list[Reject] = field(default_factory=list)
 
 
-def read_batch(messages: Sequence[Message], packets: Packets, kind: AlertKind, known: KnownSeries) -> ReadBatch:
+def read_batch(
+    messages: Sequence[Message], packets: Packets, kind: AlertKind, known: KnownSeries, history: History | None = None
+) -> ReadBatch:
     """Read messages; the pixels of new frames wait in the work folder of `known`.
+
+    What a survey had of their objects before becomes a batch of its own in `known`, once for each.
 
     Raises
     ------
@@ -97,14 +102,25 @@ def read_batch(messages: Sequence[Message], packets: Packets, kind: AlertKind, k
     lines, read.rejects = readings[0].frames, readings[0].rejects
     candidates = pa.array([candidate_at[place] for place in lines.column("file").to_pylist()], pa.int64())
     lines = lines.append_column(CANDIDATE, candidates)
-    unit = lines.column_names.index("unit")
-    lines = lines.set_column(unit, "unit", pa.array(np.full(lines.num_rows, known.next)))
     file = known.work / UNIT_POINTS
     points = pq.read_table(file).select(MEASUREMENTS.names) if file.exists() else MEASUREMENTS.empty_table()
     framed = {*lines.column("id").to_pylist()}  # its packet may have no sound frame, and the object has others
+    if history is not None:
+        _recall(history, framed | {*points.column("id").to_pylist()}, known)
+    unit = lines.column_names.index("unit")
+    lines = lines.set_column(unit, "unit", pa.array(np.full(lines.num_rows, known.next)))
     kept = [id_ in framed or known.has_object(id_) for id_ in points.column("id").to_pylist()]
     read.new = NewFrames(lines, points.filter(pa.array(kept, pa.bool_())))
     return read
+
+
+def _recall(history: History, ids: set[str], known: KnownSeries) -> None:
+    """Keep what a survey had of objects before the stream, where it is not kept yet."""
+    found = history.of_objects(sorted(id_ for id_ in ids if not known.is_recalled(id_)), known.work, known.next)
+    if found is not None:
+        new, pixels = found
+        known.prepare(pixels, new)
+        known.complete()
 
 
 def survey_of_batch(

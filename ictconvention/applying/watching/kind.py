@@ -103,7 +103,7 @@ class AlertKind:
         record, name = ("candidate", "candid") if self.name == "ztf" else ("diaSource", "diaSourceId")
         inner = alert.get(record)
         value = alert.get(name, inner.get(name) if isinstance(inner, dict) else None)
-        if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) < value < 2**63:
             raise UnreadableError(f"{name} is {value!r}, no number of a detection")
         return value
 

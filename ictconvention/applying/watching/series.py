@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,11 +19,13 @@ import pyarrow.parquet as pq
 from ictconvention.core.atomic import sync, whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.ingestion.found import FRAME_LINES
+from ictconvention.ingestion.gather import REPEATED_WITHIN
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.photometry.table import MEASUREMENTS
 
 CANDIDATE = "candidate"
 LINES = FRAME_LINES.append(pa.field(CANDIDATE, pa.int64()))
+RECALLED = -(2**63)  # in place of the number of a detection: a frame of a survey, from before the stream
 CHUNKS = 64  # parts of a table in memory, after which they are made one
 DOING = "keeping the frames of the stream"
 WORK = ".work"  # folder of the batch at hand
@@ -72,6 +75,7 @@ class KnownSeries:
         self._rows_of: dict[str, list[int]] = {}
         self._points_of: dict[str, list[int]] = {}
         self._candidates = set[int]()
+        self._recalled = set[str]()
         self._with_points = with_points
         parts = [self._read(number, DONE, LINES) for number in numbers]
         points = [self._read(n, POINTS, MEASUREMENTS) for n in numbers if self._file(n, POINTS).exists()]
@@ -84,6 +88,10 @@ class KnownSeries:
     def has_object(self, id_: str) -> bool:
         """Return whether there is a frame of an object."""
         return id_ in self._rows_of
+
+    def is_recalled(self, id_: str) -> bool:
+        """Return whether there are frames of an object that a survey had before."""
+        return id_ in self._recalled
 
     def is_done(self, number: int) -> bool:
         """Return whether a batch is part of the state."""
@@ -118,8 +126,14 @@ class KnownSeries:
         self.next += 1
 
     def lines_of(self, ids: Sequence[str]) -> list[pa.Table]:
-        """Return the lines about the frames of each of some objects, in the order of the stream."""
-        return [self._lines.take(pa.array(self._rows_of.get(id_, []), pa.int64())) for id_ in ids]
+        """Return the lines about the frames of each of some objects, in the order of the stream.
+
+        A frame of a survey gives way to the stream's own of the same exposure.
+        """
+        tables = [self._lines.take(pa.array(self._rows_of.get(id_, []), pa.int64())) for id_ in ids]
+        return [
+            _without_doubles(table) if id_ in self._recalled else table for id_, table in zip(ids, tables, strict=True)
+        ]
 
     def points_of(self, id_: str, until: float) -> pa.Table:
         """Return what the packets of an object say of other times, until one [MJD]."""
@@ -152,11 +166,22 @@ class KnownSeries:
 
     def _take(self, new: NewFrames) -> None:
         _index(self._rows_of, new.lines, self._lines.num_rows)
-        self._candidates.update(new.lines.column(CANDIDATE).to_pylist())
+        recalled = pc.equal(new.lines.column(CANDIDATE), RECALLED)
+        self._recalled.update(new.lines.column("id").filter(recalled).to_pylist())
+        self._candidates.update(new.lines.column(CANDIDATE).filter(pc.invert(recalled)).to_pylist())
         self._lines = _joined(self._lines, new.lines)
         if self._with_points:
             _index(self._points_of, new.points, self._points.num_rows)
             self._points = _joined(self._points, new.points)
+
+
+def _without_doubles(lines: pa.Table) -> pa.Table:
+    """Return the lines about an object without the frames of a survey whose exposures the stream has shown, too."""
+    recalled = lines.column(CANDIDATE).to_numpy() == RECALLED
+    mjd, band = lines.column("mjd").to_numpy(), lines.column("band").to_numpy(zero_copy_only=False).astype(str)
+    near = np.abs(mjd[:, None] - mjd[None, ~recalled]) < REPEATED_WITHIN
+    double = recalled & (near & (band[:, None] == band[None, ~recalled])).any(axis=1)
+    return lines.filter(pa.array(~double))
 
 
 def _number(path: Path) -> int:

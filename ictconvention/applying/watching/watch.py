@@ -19,6 +19,7 @@ from ictconvention.applying.predict import PredictOptions, predict_survey
 from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, choose_shares, prediction_table
 from ictconvention.applying.watching.address import Address
 from ictconvention.applying.watching.batch import read_batch, survey_of_batch
+from ictconvention.applying.watching.history import History
 from ictconvention.applying.watching.kind import AlertKind
 from ictconvention.applying.watching.output import RejectsFile, RowsTopic, WatchFolder, make_folder
 from ictconvention.applying.watching.packets import Packets, Schemas
@@ -129,6 +130,8 @@ class Watch:
         How it is watched.
     rows_topic : RowsTopic, optional
         Where rows go as well.
+    survey : Survey, optional
+        Which has frames of the objects from before the stream.
     """
 
     def __init__(
@@ -139,11 +142,13 @@ class Watch:
         schema: Path | None,
         options: WatchOptions,
         rows_topic: RowsTopic | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self.runs, self.kind, self.folder, self.options, self.rows_topic = runs, kind, folder, options, rows_topic
         self.packets = Packets(Schemas(schema, kind.survey))
         self.rejects = RejectsFile(folder.path)
         self.with_points = any(run.spec.points for run in runs)
+        self.history = None if survey is None else History(survey, kind)
         self.known = KnownSeries(folder.state, self.with_points)
         folder.settle_rows(self.known.next, self.known.is_done)
         self._without = set[str]()  # objects without a number, since there was one
@@ -152,7 +157,7 @@ class Watch:
 
     def take(self, messages: Sequence[Message]) -> None:
         """Read, predict and write a batch; when it returns, its rows are on the disk."""
-        read = read_batch(messages, self.packets, self.kind, self.known)
+        read = read_batch(messages, self.packets, self.kind, self.known, self.history)
         table = None
         brings = read.new.lines.num_rows + read.new.points.num_rows > 0
         number = self.known.next
@@ -227,6 +232,7 @@ def watch(
     schema: Path | None = None,
     settings: Mapping[str, str] | None = None,
     rows_to: Address | None = None,
+    survey: Survey | None = None,
     stopped: Callable[[], bool] = lambda: False,
     say: Callable[[str], object] = lambda line: None,
     warn: Callable[[str], object] = lambda line: None,
@@ -235,7 +241,7 @@ def watch(
 
     Parameters
     ----------
-    runs, kind, schema, options
+    runs, kind, schema, options, survey
         See `Watch`.
     address, rows_to : Address
         The topic to read, and one that rows go to.
@@ -257,7 +263,7 @@ def watch(
     with folder_lock(out):
         folder = WatchFolder(out, kind.settings, options.group)
         rows_topic = None if rows_to is None else RowsTopic(rows_to, settings or {})
-        working = Watch(runs, kind, folder, schema, options, rows_topic)
+        working = Watch(runs, kind, folder, schema, options, rows_topic, survey)
         newest = options.newest and not folder.has_begun(address.topic)
         topic = Topic(address, folder.group, dict(settings or {}), newest, warn)
         try:

@@ -29,6 +29,13 @@ def watch(
         str | None,
         typer.Option(metavar="kafka://HOST[:PORT]/TOPIC", help="Topic that rows go to as well, as JSON."),
     ] = None,
+    survey: Annotated[
+        Path | None,
+        typer.Option(
+            help="Survey that has frames of the objects from before the stream (`ingest --into` lets it grow).",
+            show_default=False,
+        ),
+    ] = None,
     schema: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +105,7 @@ def watch(
     from ictconvention.applying.watching.kind import HowRead, choose_kind
     from ictconvention.applying.watching.watch import WatchOptions
     from ictconvention.applying.watching.watch import watch as follow
+    from ictconvention.survey.survey import Survey
 
     options = WatchOptions(batch, seconds, prior, until_idle, max_lag, newest, group, batch_size)
     runs, left_out = choose_runs(run, model)
@@ -105,6 +113,7 @@ def watch(
     if prior not in ("train", "uniform"):
         read_shares(Path(prior), runs[0].task.names)
     kind = choose_kind(runs[0], HowRead(cutout, sky, zero_point, rotate, min_reliability, simulated))
+    before_stream = None if survey is None else Survey.open(survey)
     for line in left_out:
         typer.echo(f"left out: {line}")
     stop = False
@@ -124,6 +133,7 @@ def watch(
             schema,
             settings,
             rows_to,
+            before_stream,
             stopped=lambda: stop,
             say=_say,
             warn=lambda line: print(f"warning: {line}", file=sys.stderr, flush=True),
