@@ -3,8 +3,10 @@
     state/12.npy              pixels of the frames of a batch
     state/12.lines.parquet    a line about each, with the number of its detection; its place marks the batch as done
     state/12.points.parquet   what its packets say of other times
+    state/to-9.lines.parquet  the lines of all batches until one, and to-9.points.parquet, each measurement once
 
-A batch is prepared and becomes part of the state when its rows are on the disk, under a hidden name.
+A batch is prepared and becomes part of the state when its rows are on the disk, under a hidden name. Whoever opens the
+state makes one table of many.
 """
 
 from collections.abc import Sequence
@@ -21,15 +23,18 @@ from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.ingestion.found import FRAME_LINES
 from ictconvention.ingestion.gather import REPEATED_WITHIN
 from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.survey.growth.side_tables import each_once
 from ictconvention.survey.photometry.table import MEASUREMENTS
 
 CANDIDATE = "candidate"
 LINES = FRAME_LINES.append(pa.field(CANDIDATE, pa.int64()))
 RECALLED = -(2**63)  # in place of the number of a detection: a frame of a survey, from before the stream
-CHUNKS = 64  # parts of a table in memory, after which they are made one
+CHUNKS = 64  # parts of a table in memory, after which they are made one; and on the disk, when the state is opened
 DOING = "keeping the frames of the stream"
 WORK = ".work"  # folder of the batch at hand
 DONE, PENDING, POINTS, PIXELS = ".lines.parquet", ".pending.parquet", ".points.parquet", ".npy"
+FIX = "restore it from a copy, or watch into a new folder from the oldest alert on"
+MERGED = "to-"  # before the number of the last batch of a table of many
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,17 @@ class KnownSeries:
         self.folder = folder
         with readable_os_errors("making the folder of the series", folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._merged = max(map(_number, folder.glob(f"{MERGED}*{DONE}")), default=0)
             self._settle()
         numbers = sorted(_number(path) for path in folder.glob(f"[0-9]*{DONE}"))
-        self.next = numbers[-1] + 1 if numbers else 1
+        self.next = max([self._merged, *numbers]) + 1
         self._lines, self._points = LINES.empty_table(), MEASUREMENTS.empty_table()
         self._rows_of: dict[str, list[int]] = {}
         self._points_of: dict[str, list[int]] = {}
         self._candidates = set[int]()
         self._recalled = set[str]()
         self._with_points = with_points
-        parts = [self._read(number, DONE, LINES) for number in numbers]
-        points = [self._read(n, POINTS, MEASUREMENTS) for n in numbers if self._file(n, POINTS).exists()]
-        self._take(NewFrames(_one(parts, LINES), _one(points if with_points else [], MEASUREMENTS)))
+        self._take(self._open(numbers))
 
     def __contains__(self, candidate: int) -> bool:
         """Return whether the frame of a detection is known."""
@@ -95,7 +99,7 @@ class KnownSeries:
 
     def is_done(self, number: int) -> bool:
         """Return whether a batch is part of the state."""
-        return self._file(number, DONE).exists()
+        return number <= self._merged or self._file(number, DONE).exists()
 
     @property
     def work(self) -> Path:
@@ -111,9 +115,8 @@ class KnownSeries:
         if new.lines.num_rows:
             with whole_file(self._file(number, PIXELS), DOING, record=True) as partial:
                 pixels.replace(partial)
-        if new.points.num_rows:
-            with whole_file(self._file(number, POINTS), DOING, record=True) as partial:
-                pq.write_table(new.points, partial)
+        with whole_file(self._file(number, POINTS), DOING, record=True) as partial:
+            pq.write_table(new.points, partial)
         with whole_file(self._file(number, PENDING), DOING, record=True) as partial:
             pq.write_table(new.lines, partial)
         self._take(new)
@@ -141,27 +144,57 @@ class KnownSeries:
         return table.filter(pc.less_equal(table.column("mjd"), until))
 
     def _settle(self) -> None:
-        """Remove what is left of a batch that was not done."""
+        """Remove what is left of a batch that was not done, and what has become part of a table of many."""
         done = {_number(path) for path in self.folder.glob(f"[0-9]*{DONE}")}
         for path in self.folder.glob("[0-9]*"):
-            if _number(path) not in done:
+            if (number := _number(path)) <= self._merged:
+                if not path.name.endswith(PIXELS):
+                    path.unlink()
+            elif number not in done:
                 path.unlink()
+        for path in self.folder.glob(f"{MERGED}*"):
+            if _number(path) != self._merged:
+                path.unlink()
+
+    def _open(self, numbers: Sequence[int]) -> NewFrames:
+        """Read the state, and make one table of many, where there are."""
+        names = [f"{MERGED}{self._merged}", *map(str, numbers)] if self._merged else [*map(str, numbers)]
+        many = len(numbers) >= CHUNKS
+        lines = _one([self._read(name, DONE, LINES) for name in names], LINES)
+        asked = names if self._with_points or many else []
+        new = NewFrames(lines, _one([self._read(name, POINTS, MEASUREMENTS) for name in asked], MEASUREMENTS))
+        for number in np.unique(lines.column("unit").to_numpy()).tolist():
+            if not (pixels := self._file(number, PIXELS)).is_file():
+                raise UsageError(
+                    f"what is kept of the stream is damaged: {pixels.name} is missing", pixels, FIX, "E-STREAM-STATE"
+                )
+        return self._merge(new) if many else new
+
+    def _merge(self, new: NewFrames) -> NewFrames:
+        """Write the whole state as one table of lines and one of points; the first marks that both are there."""
+        last, whole = self.next - 1, NewFrames(new.lines, each_once(new.points).combine_chunks())
+        for ending, table in ((POINTS, whole.points), (DONE, whole.lines)):
+            with whole_file(self.folder / f"{MERGED}{last}{ending}", DOING, record=True) as partial:
+                pq.write_table(table, partial)
+        self._merged = last
+        with readable_os_errors(DOING, self.folder):
+            self._settle()
+        return whole
 
     def _file(self, number: int, ending: str) -> Path:
         return self.folder / f"{number}{ending}"
 
-    def _read(self, number: int, ending: str, schema: pa.Schema) -> pa.Table:
-        path = self._file(number, ending)
+    def _read(self, name: str, ending: str, schema: pa.Schema) -> pa.Table:
+        path = self.folder / f"{name}{ending}"
         try:
+            if not path.is_file():
+                raise ValueError(f"{path.name} is missing")
             with readable_os_errors("reading the frames of the stream", path):
                 table = read_parquet(path)
             if not table.schema.equals(schema):
                 raise ValueError("its columns are others")
-            if ending == DONE and table.num_rows and not self._file(number, PIXELS).is_file():
-                raise ValueError(f"{number}{PIXELS} is missing")
         except ValueError as error:
-            fix = "restore it from a copy, or watch into a new folder from the oldest alert on"
-            raise UsageError(f"what is kept of the stream is damaged: {error}", path, fix, "E-STREAM-STATE") from error
+            raise UsageError(f"what is kept of the stream is damaged: {error}", path, FIX, "E-STREAM-STATE") from error
         return table
 
     def _take(self, new: NewFrames) -> None:
@@ -185,7 +218,7 @@ def _without_doubles(lines: pa.Table) -> pa.Table:
 
 
 def _number(path: Path) -> int:
-    return int(path.name.partition(".")[0])
+    return int(path.name.partition(".")[0].removeprefix(MERGED))
 
 
 def _index(rows_of: dict[str, list[int]], table: pa.Table, first: int) -> None:
