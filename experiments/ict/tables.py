@@ -47,7 +47,7 @@ def _regime(regime: str, survey: int, arms: Mapping[str, Mapping[Pair, Result]])
         found = [*arms[name].values()]
         each = [scores_of(result) for result in found]
         means = [f"{np.mean([of[score] for of in each]):.1f}" for score in (*SCORES, *recalls)]
-        passes = "+".join(f"{passes:.2g}" for passes in found[0].record["passes"])
+        passes = "+".join(f"{passes:.0f}" if passes >= 10 else f"{passes:.2g}" for passes in found[0].record["passes"])
         yield line(name, str(len(found)), passes, _cost(found), *means)
     yield ""
     reference = arms.get(ONE_VIEW, {})
