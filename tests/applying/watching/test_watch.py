@@ -273,6 +273,35 @@ def test_messages_that_are_removed_while_it_watches_are_passed_over(
     assert len(rows_in(tmp_path / "out")) == 2
 
 
+def test_messages_that_grew_too_old_before_they_were_read_are_counted(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brokers keep a topic for some days: its oldest message lies after that which the watch stopped at."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    from ictconvention.applying.watching.topic import Topic
+
+    alerts = ztf_alerts([1], each=4)
+    broker.put("old", packets_of(alerts))
+    consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": "late"})
+    consumer.commit(offsets=[TopicPartition("old", 0, 1)], asynchronous=False)
+    consumer.close()
+    monkeypatch.setattr(Topic, "_ends", lambda topic, number, cached=False: (0, 0) if number else (3, 4))
+    lines = watched(points_run, broker.address("old"), tmp_path / "out", "--group", "late")
+    [warning] = [line for line in lines if line.startswith("warning")]
+    assert "2 messages of old" in warning
+    assert [row["candidate"] for row in rows_in(tmp_path / "out")] == [alerts[3]["candid"]]
+
+    said: list[str] = []
+    topic = Topic(parse_address(broker.address("old")), "slow", {}, say=said.append)
+    topic._assign({0: 1})
+    topic._skip_removed(0)  # as where the client finds out while it fetches
+    found = topic.collect(9, 1.0, lambda: False)
+    topic.close()
+    assert [one.offset for one in found] == [3]
+    assert ["2 messages of old" in line for line in said] == [True]
+
+
 def test_it_does_not_end_while_kafka_does_not_say_what_waits(
     points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
