@@ -251,7 +251,8 @@ def apply_view(
     label, index : int
         Class and position of the object.
     median : array (bands, H, W), optional
-        The object's median frames; a missing pixel has their value, and so no residual.
+        The object's median frames, NaN where nothing is known, for which networks get zero; a missing pixel has their
+        value, and so no residual.
     photometry : array (n, 2), optional
         Flux and error of every frame.
     stamps : bool
@@ -275,7 +276,7 @@ def apply_view(
     if stamps and photometry is not None:
         read["conditions"] = np.stack([series.psf_fwhm[view.rows], series.sky_sigma[view.rows]], axis=1)
     if median is not None:
-        read["median"] = median
+        read["median"] = median = np.where(np.isfinite(median), median, np.float32(0))
         seen = np.isfinite(read["frames"])
         if not seen.all():
             read["seen"] = seen

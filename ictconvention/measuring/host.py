@@ -10,10 +10,11 @@ from photutils.geometry import circular_overlap_grid
 from ictconvention.measuring.measured_cache import CachedMedianFrames
 from ictconvention.survey.survey import Survey
 
-VERSION = 1  # of `host_features`; part of what is kept of a forest
+VERSION = 2  # of `host_features`; part of what is kept of a forest
 RADII = (1.0, 2.0, 3.5, 5.5)  # of circles about the stamp's centre [arcsec]
 NEAR = 5.0  # the pixels within make the centroid [arcsec]
 HOST_FEATURES = 7  # of a band
+LEAST_KNOWN = 0.5  # share of a circle's pixels that must have a value
 SOFTENING, LEAST_FLUX = 0.1, 0.05  # of the logarithm of a flux, and of a quotient of fluxes [flux_unit]
 
 
@@ -23,7 +24,7 @@ def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[n
     Parameters
     ----------
     median : array (bands, H, W)
-        As `median_frames` returns them [flux_unit]; zero where a band has no frame.
+        As `median_frames` returns them [flux_unit]; NaN where nothing is known.
     pixel_scale : float
         Size of a pixel [arcsec].
 
@@ -31,21 +32,25 @@ def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[n
     -------
     array (7 * bands,)
         Of each band: asinh of the fluxes within 1, 2, 3.5 and 5.5 arcsec, the quotients of the first and the third and
-        of the second and the fourth, and the distance of the light's centroid from the centre [arcsec]. NaN where a
-        band has no frame, or a circle does not fit in the stamp.
+        of the second and the fourth, and the distance of the light's centroid from the centre [arcsec]. Pixels without
+        a value count as the mean of the circle's others, and nothing in the centroid. NaN where a band has no frame, a
+        circle does not fit in the stamp, or half of its pixels have no value.
     """
     height, width = median.shape[1:]
     where = _apertures(height, width, float(pixel_scale))
     pixels = median.reshape(len(median), -1).astype(np.float64)
-    flux = pixels @ where.circles  # (bands, 4)
-    flux[:, where.too_large] = np.nan
+    known = np.isfinite(pixels)
+    pixels[~known] = 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = known @ where.circles / where.circles.sum(0)  # (bands, 4)
+        flux = pixels @ where.circles / share
+    flux[(share < LEAST_KNOWN) | where.too_large] = np.nan
     light = np.clip(pixels, 0, None) * where.near
     total = light.sum(1) + 1e-6
     offset = pixel_scale * np.hypot(light @ where.x / total, light @ where.y / total)
+    offset[known @ where.near < LEAST_KNOWN * where.near.sum()] = np.nan
     quotients = [flux[:, near] / (np.abs(flux[:, far]) + LEAST_FLUX) for near, far in ((0, 2), (1, 3))]
-    rows = np.column_stack([np.arcsinh(flux / SOFTENING), *quotients, offset])
-    rows[~pixels.any(1)] = np.nan
-    return rows.ravel()
+    return np.column_stack([np.arcsinh(flux / SOFTENING), *quotients, offset]).ravel()
 
 
 class _Apertures(NamedTuple):

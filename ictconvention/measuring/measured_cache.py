@@ -186,14 +186,14 @@ class CachedPhotometry(MeasuredCache):
 class CachedMedianFrames(MeasuredCache):
     """Each object's median frame in each band: `frames[id]` is (bands, H, W) [flux_unit].
 
-    Over all frames of the object, not only those of a view. Zero where a band has no frame, or a pixel no value.
+    Over all frames of the object, not only those of a view. NaN where a band has no frame, or a pixel no value in any.
     """
 
     name = "median_frames"
 
     def settings(self) -> dict[str, Any]:
-        """Return nothing: there is no choice."""
-        return {}
+        """Return how they are made; there is no choice."""
+        return {"unknown": "NaN"}  # they were zero once
 
     def measured(self, series: ImageSeries) -> NDArray[Any]:
         """Take the median of the frames of one object in each band."""
@@ -208,15 +208,15 @@ class CachedMedianFrames(MeasuredCache):
 
 def median_frames(series: ImageSeries, bands: int) -> NDArray[np.float32]:
     """Return the median frame (bands, H, W) of one object in each band [flux_unit]; see `CachedMedianFrames`."""
-    medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
+    medians = np.full((bands, *series.frames.shape[1:]), np.nan, dtype=np.float32)
     for band in range(bands):
         frames = series.frames[series.band == band].astype(np.float32)
         if len(frames) == 1:  # of a picture, which has one in each band
-            medians[band] = np.where(np.isfinite(frames[0]), frames[0], 0)
+            medians[band] = np.where(np.isfinite(frames[0]), frames[0], np.nan)
         elif len(frames):
             medians[band] = np.median(frames, axis=0)
             missing = ~np.isfinite(frames)
             for row, column in zip(*np.nonzero(missing.any(0)), strict=True):
                 known = frames[~missing[:, row, column], row, column]
-                medians[band, row, column] = np.median(known) if known.size else 0
+                medians[band, row, column] = np.median(known) if known.size else np.nan
     return medians

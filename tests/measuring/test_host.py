@@ -31,7 +31,7 @@ def test_turns_change_nothing() -> None:
 
 
 def test_what_is_not_there_is_not_known() -> None:
-    features = host_features(np.stack([source(size=24), np.zeros((24, 24))]), SCALE)
+    features = host_features(np.stack([source(size=24), np.full((24, 24), np.nan)]), SCALE)
     assert len(features) == 2 * HOST_FEATURES
     assert np.isnan(features).nonzero()[0].tolist() == [3, 5, *range(7, 14)]  # 5.5 arcsec do not fit
 
@@ -44,3 +44,17 @@ def test_stamps_of_other_sizes_and_scales_between_change_nothing() -> None:
     flux = np.sinh(np.array(first)[:, 1]) * 0.1  # within 2 arcsec
     assert flux == pytest.approx([19.93, 19.93, flux[2]], rel=0.02)
     assert flux[2] < 0.95 * flux[0]  # twice as large pixels: the circle holds fewer of them
+
+
+def test_a_hole_makes_nothing_fainter() -> None:
+    """Of a column that no exposure shows, the mean of the others in the circle stands in; a lost half is too much."""
+    flat, hole, half = np.ones((32, 32)), np.ones((32, 32)), np.ones((32, 32))
+    hole[:, 15] = half[:, :17] = np.nan
+    whole, found, lost = host_features(np.stack([flat, hole, half]), SCALE).reshape(3, -1)
+    np.testing.assert_allclose(found[:6], whole[:6])
+    assert np.isnan(lost).all()
+    beside = source()
+    beside[:, 26] = np.nan  # 4.2 arcsec off a point source
+    np.testing.assert_allclose(host_features(beside[None], SCALE)[:3], host_features(source()[None], SCALE)[:3])
+    dark = host_features(np.zeros((1, 32, 32)), SCALE)
+    assert dark[:4].tolist() == [0, 0, 0, 0]  # known to be dark is not unknown
