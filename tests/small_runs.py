@@ -70,6 +70,16 @@ def finished(smoke: Smoke) -> Path:
     return smoke("experiment=ict_sdss")
 
 
+@pytest.fixture
+def prepared_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the jobs of a sweep begin without an import of seconds, which other tests watch."""
+    from ictconvention.sweeping import processes
+    from tests.forked import PreparedJob
+
+    monkeypatch.setattr(processes, "_can_be_prepared", lambda jobs: False)
+    monkeypatch.setattr(processes, "_new_process", PreparedJob)
+
+
 def result_of(folder: Path) -> dict[str, Any]:
     return read_json(folder / "result.json")
 
