@@ -25,6 +25,7 @@ settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os
 settings.load_profile("ictconvention")
 
 ROOT = Path(__file__).parent.parent
+LONGEST = "test_every_command_and_the_python_run"
 long_test = pytest.mark.skipif(  # what `make test` has no time for; `make test-long` runs it
     "ICTCONVENTION_LONG_TESTS" not in os.environ, reason="a quarter of a minute or more: ICTCONVENTION_LONG_TESTS=1"
 )
@@ -68,12 +69,12 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of slow tests, so that no process of the suite waits for another's last one.
+    """Begin with the longest test, then the files of slow ones: no process of the suite waits for another's last one.
 
     A file stays whole: what its tests share is made once.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.name != LONGEST, item.path not in slow))
 
 
 def pytest_collection_finish() -> None:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ictconvention.cli.train import main
+from ictconvention.sweeping import prepared
 
 PRELOADED = ["pytest", "ictconvention.training.retest", "ictconvention.training.run", "tests.forked"]
+PRELOADED += ["ictconvention.applying.watching.watch"]
 TOO_LONG = 300  # [s]
 
 
@@ -80,6 +82,33 @@ class Command:
             self.process.join()
         assert self.process.exitcode is not None
         return Ended(self.process.exitcode, *(path.read_text() for path in self.outputs))
+
+
+class PreparedJob:
+    """A job of a sweep, begun as `processes._new_process` begins one, but for the import; see `prepared_jobs`."""
+
+    def __init__(self, words: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> None:
+        request = {"words": list(words), "log": log.name}
+        self._process = prepared_processes().Process(target=_become_job, args=(request, dict(environment)))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        """Return its exit code, or none while it runs."""
+        return self._process.exitcode
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit code."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
+def _become_job(request: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    prepared._become(request)
 
 
 def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None, environment: dict[str, str]) -> None:

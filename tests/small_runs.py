@@ -70,6 +70,22 @@ def finished(smoke: Smoke) -> Path:
     return smoke("experiment=ict_sdss")
 
 
+@pytest.fixture
+def prepared_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the jobs of a sweep begin without an import of seconds, which other tests watch."""
+    from ictconvention.sweeping import processes
+    from tests.forked import PreparedJob
+
+    monkeypatch.setattr(processes, "_can_be_prepared", lambda jobs: False)
+    monkeypatch.setattr(processes, "_new_process", PreparedJob)
+
+
+@pytest.fixture
+def unsaved_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare two thirds of a page's time where no test looks at its figures: they are made, and saved as nothing."""
+    monkeypatch.setattr("ictconvention.drawing.embedded_figure._saved", lambda figure, form, **how: b"")
+
+
 def result_of(folder: Path) -> dict[str, Any]:
     return read_json(folder / "result.json")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.forked import prepared_processes
 
-TOO_LONG = 120  # [s]
+TOO_LONG = 600  # [s]
 SHORT = {"check": 2, "split-load": 2, "ingest-stamps": 3, "ingest-table": 2, "words": 1}
 KILLED = {"split": 2}
 

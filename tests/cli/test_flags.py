@@ -119,6 +119,7 @@ def test_a_sweep_with_other_choices_is_another_one(own: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("prepared_jobs")
 def test_every_job_of_a_sweep_has_the_folder_and_a_run_keeps_values_and_flag(
     own: Path, work: Path, tmp_path: Path
 ) -> None:

@@ -231,6 +231,7 @@ def test_after_a_sweep_comes_its_report(
     assert said.err == f"next: ictconvention report {folder} -o report.html\n"
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_after_a_report_comes_a_prediction_by_the_model_that_the_others_were_compared_with(
     finished: Path, smoke: Smoke, work: Path, tmp_path: Path
 ) -> None:

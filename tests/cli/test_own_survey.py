@@ -29,6 +29,7 @@ def command(monkeypatch: pytest.MonkeyPatch, words: str) -> int:
 RUN = "experiment=my_survey survey.path=surveys/mine profile=tiny trainer.batch_size=8 figures=false"
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_thirty_stamps_are_checked_trained_reported_and_predicted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -22,6 +22,7 @@ from ictconvention.tasks.classes import Classes
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_run, handmade_sweep
 from tests.reporting.read_page import Page
+from tests.reporting.test_page import show_two
 
 CLASSES = ("AGN", "SN Ia")
 F1 = "f1_macro_survey_shares"
@@ -105,8 +106,9 @@ def test_from_python_it_is_a_comparison_of_its_own(sweep: Path, comparison: Comp
 
 
 def test_the_page_shows_both_parts_in_tables_words_and_figures(
-    sweep: Path, comparison: Comparison, tmp_path: Path
+    sweep: Path, comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    show_two(monkeypatch)
     write_report(sweep, tmp_path / "page.html", comparison=comparison)
     text = (tmp_path / "page.html").read_text()
     page = Page(text)
@@ -127,6 +129,7 @@ def test_the_page_shows_both_parts_in_tables_words_and_figures(
     assert of_extra == sum(", test part" in drawing for drawing in drawings) > 5
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_of_one_part_alone_the_page_names_none(tmp_path: Path) -> None:
     header = SurveyHeader("tiny", ("g", "r"), CLASSES, 0.396, simulated=True)
     plain = write_survey(
@@ -140,6 +143,7 @@ def test_of_one_part_alone_the_page_names_none(tmp_path: Path) -> None:
     assert "est part" not in Page((tmp_path / "page.html").read_text()).text
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_rows_that_no_run_made_have_none_and_are_named(sweep: Path, comparison: Comparison, tmp_path: Path) -> None:
     copied = shutil.copytree(sweep, tmp_path / "runs")
     save_entries(copied / ENTRIES_FILE, [replace(comparison.entries[0], name="forest")], Classes(CLASSES))

@@ -224,6 +224,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert any(HOSTILE[:10] in "".join(drawing.itertext()) for drawing in drawings)
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_what_a_page_lacks_costs_no_more_than_itself_and_is_said(small: Path, tmp_path: Path) -> None:
     sweep = shutil.copytree(small, tmp_path / "runs")
     (folder,) = sweep.glob("one/*")
@@ -268,6 +269,7 @@ def test_one_training_of_one_model_is_enough(small_file: Path) -> None:
     assert len(page.pictures("image/webp")) == 2
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_a_class_without_a_test_object_leaves_nothing_to_rank(survey: Survey, tmp_path: Path) -> None:
     sweep = lost(handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,), absent="AGN"))
     assert "No class can be ranked" in written(sweep, tmp_path / "page.html").text

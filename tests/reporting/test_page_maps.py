@@ -28,16 +28,19 @@ def page_of(work: Path, folder: str, tmp_path: Path) -> str:
     return (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_objects_of_each_class_are_shown_with_what_spoke_for_it(work: Path, tmp_path: Path) -> None:
     page = page_of(work, "pictures", tmp_path)
     assert page.count(f"<h2>{TITLE}</h2>") == 1
     assert "where pictures looked, over the stamps of objects p00" in page
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_a_network_without_a_map_has_no_such_section(work: Path, tmp_path: Path) -> None:
     assert TITLE not in page_of(work, "run", tmp_path)
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_a_page_without_the_survey_has_none_and_is_made_all_the_same(work: Path, tmp_path: Path) -> None:
     (work / "pictures").rename(work / "elsewhere")
     try:

@@ -60,21 +60,6 @@ def test_an_interrupt_ends_it_with_its_records_and_a_kill_at_once(copier: Copier
     assert job.wait() == -signal.SIGKILL
 
 
-def test_a_job_outlives_what_it_is_a_copy_of(work: Path, tmp_path: Path) -> None:
-    """A kill for lack of memory may strike that process too; its jobs go on, and nobody takes them for ended."""
-    own = Copier(job_environment(1, 1, None) | {"OMP_NUM_THREADS": "1"})
-    assert own.wait_until_ready()
-    job = begin_long(own, work, tmp_path)
-    own._process.kill()
-    time.sleep(0.3)
-    assert job.poll() is None
-    with (tmp_path / "other").open("ab") as file:
-        assert own.start(["--help"], file) is None
-    os.kill(job.pid, signal.SIGKILL)
-    assert job.wait() == GONE
-    own.close()
-
-
 def test_what_cannot_import_the_trainer_says_so_however_many_files_are_open() -> None:
     environment = job_environment(1, 1, None) | {"PYTHONPATH": "", "PYTHONHOME": "/nowhere"}
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -88,3 +73,18 @@ def test_what_cannot_import_the_trainer_says_so_however_many_files_are_open() ->
         for descriptor in descriptors:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_job_outlives_what_it_is_a_copy_of(copier: Copier, work: Path, tmp_path: Path) -> None:
+    """A kill for lack of memory may strike that process too; its jobs go on, and nobody takes them for ended.
+
+    The last test of this file: after it there is nothing to copy any more.
+    """
+    job = begin_long(copier, work, tmp_path)
+    copier._process.kill()
+    time.sleep(0.3)
+    assert job.poll() is None
+    with (tmp_path / "other").open("ab") as file:
+        assert copier.start(["--help"], file) is None
+    os.kill(job.pid, signal.SIGKILL)
+    assert job.wait() == GONE

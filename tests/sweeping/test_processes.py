@@ -244,7 +244,7 @@ def _begun(sweep: Sweep, number: int) -> bool:
 
 
 def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not ready() and time.monotonic() < end:
         time.sleep(0.02)
     os.kill(os.getpid(), number)

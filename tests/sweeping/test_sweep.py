@@ -65,6 +65,7 @@ def test_a_sweep_says_so_before_it_imports_what_takes_seconds(module: str, words
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("prepared_jobs")  # for what this process runs: the command that is stopped imports as ever
 def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     work: Path, smoke: Smoke, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -304,6 +304,7 @@ def test_the_example_is_a_space() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("prepared_jobs")
 def test_a_search_of_runs_that_train_takes_the_least_validation_loss(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -205,6 +205,7 @@ def test_models_are_compared_by_its_scores_with_intervals(two_models: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsaved_figures")
 def test_the_page_has_its_sections_and_not_those_of_classes(two_models: Path, tmp_path: Path) -> None:
     entries = group_runs(*find_runs(two_models)).entries()
     sweep = shutil.copytree(two_models, tmp_path / "sweep")

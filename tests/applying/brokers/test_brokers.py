@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from ictconvention.applying.apply import apply_runs
 from ictconvention.applying.brokers.ztf_stamps import read_series, read_stamp
-from ictconvention.applying.export import export
+from ictconvention.applying.export import describe_model, export, exportable_run
 from ictconvention.applying.predict import PredictOptions
 from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
@@ -27,6 +28,7 @@ from tests.applying.watching.streams import packets_of, ztf_alerts, ztf_run, ztf
 from tests.conftest import ROOT
 from tests.ingestion.alert_packets import cutout
 from tests.refusals import refused
+from tests.reporting.made_up_runs import made_up_run
 from tests.small_runs import Smoke
 
 pytest.importorskip("onnxruntime", reason="needs the extra [export]")
@@ -57,42 +59,81 @@ def check_same(found: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(found - expected).max() < max(0.02 * spread, 2e-7)
 
 
-@pytest.mark.parametrize("words", [["experiment=convention_sdss"], ["experiment=cnn_gru_sdss"]])
-def test_the_client_predicts_from_raw_frames_as_predict_does(
-    smoke: Smoke, work: Path, tmp_path: Path, words: list[str]
-) -> None:
-    residual = ["pixels.channels=direct+residual"] if "gru" in words[0] else []
-    run = smoke(*words, *residual, "sequence.max_frames=9")
-    survey = Survey.open(work / "miniature")
-    export(run, tmp_path / "model.onnx")
+@pytest.fixture(scope="module")
+def fink_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ztf_run(tmp_path_factory.mktemp("fink"), "experiment=convention_sdss", cutout="difference")
+
+
+def for_fink(run: Path, out: Path, *words: str) -> list[str]:
+    result = CliRunner().invoke(app, ["export", str(run), "--for", "fink", "-o", str(out), *words])
+    if isinstance(result.exception, IctConventionError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def module(fink_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a module for Fink: an export takes ten seconds, and the client's tests read the same model."""
+    out = tmp_path_factory.mktemp("modules") / "module"
+    assert for_fink(fink_run, out)[0] == str(out)
+    return out
+
+
+def check_client(model: Path, run: Path, survey: Survey) -> None:
+    """Check that the client predicts what `predict` does, from frames in any order, some of which are chosen."""
     copied = client()
-    known, session = copied.open_model(str(tmp_path / "model.onnx"))
+    known, session = copied.open_model(str(model))
     rng = np.random.default_rng(0)
     series = []
     for one in survey:
         order = rng.permutation(len(one))  # whoever calls it need not sort
         series.append((one.frames[order], [survey.header.bands[b] for b in one.band[order]], one.mjd[order]))
     expected = probabilities(run, survey)
-    assert max(len(one) for one in survey) > known["max_frames"]  # some are chosen
+    assert max(len(one) for one in survey) > known["max_frames"]
     check_same(copied.predict(known, session, series), expected)
     with pytest.raises(ValueError, match="Y"):
         copied.arrays_of(known, series[0][0][:1], ["Y"], [0.0])
 
 
-def test_the_client_runs_by_itself(smoke: Smoke, work: Path, tmp_path: Path) -> None:
-    export(smoke("experiment=convention_sdss", "sequence.max_frames=9"), tmp_path / "model.onnx")
-    one = Survey.open(work / "miniature")[0]
-    np.savez(tmp_path / "one.npz", frames=one.frames, band=[f"{'ugriz'[b]}" for b in one.band], mjd=one.mjd)
+def test_the_client_predicts_from_raw_frames_as_predict_does(fink_run: Path, module: Path, tmp_path: Path) -> None:
+    survey = ztf_survey(tmp_path / "s", packets_of(ztf_alerts(range(6), each=15)), cutout="difference")
+    check_client(module / "model.onnx", fink_run, survey)
+
+
+def test_the_client_predicts_from_whole_nights_and_the_median_as_predict_does(
+    smoke: Smoke, work: Path, tmp_path: Path
+) -> None:
+    run = smoke("experiment=cnn_gru_sdss", "pixels.channels=direct+residual", "sequence.max_frames=9")
+    export(run, tmp_path / "model.onnx")
+    check_client(tmp_path / "model.onnx", run, Survey.open(work / "miniature"))
+
+
+def test_the_client_runs_by_itself(module: Path, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).normal(size=(2, 24, 24))
+    np.savez(tmp_path / "one.npz", frames=frames, band=["g", "r"], mjd=[58000.0, 58001.0])
     script = ROOT / "examples" / "onnx_client.py"
     code = "import sys, runpy; sys.modules['ictconvention'] = None; runpy.run_path(sys.argv[0], run_name='__main__')"
-    words = [sys.executable, "-c", f"import sys; sys.argv = {[str(script), 'model.onnx', 'one.npz']}; {code}"]
+    given = [str(script), str(module / "model.onnx"), "one.npz"]
+    words = [sys.executable, "-c", f"import sys; sys.argv = {given}; {code}"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("one.npz {'AGN': ")
 
 
-def test_the_client_refuses_a_model_that_takes_measured_fluxes(smoke: Smoke, tmp_path: Path) -> None:
-    export(smoke("experiment=light_curve_sdss"), tmp_path / "model.onnx")
+def test_the_client_refuses_a_model_that_takes_measured_fluxes(tmp_path: Path) -> None:
+    """By what the file says of its model."""
+    import onnx
+
+    run = made_up_run("supervised", "light_curve")
+    known = describe_model(run, exportable_run(run))
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("flux", "logits")]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["flux"], ["logits"])], "stub", ends[:1], ends[1:]
+    )
+    model = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    onnx.helper.set_model_props(model, {"ictconvention": json.dumps(known)})
+    onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="days"):
         client().open_model(str(tmp_path / "model.onnx"))
 
@@ -151,37 +192,25 @@ def test_a_difference_without_a_sign_is_left_out(sign: Any) -> None:
     assert read_stamp(content, 26.0, (1500.0, 1500.0), sign, {**how, "cutout": "science"}).shape == (24, 24)
 
 
-@pytest.fixture(scope="module")
-def fink_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ztf_run(tmp_path_factory.mktemp("fink"), "experiment=convention_sdss", cutout="difference")
-
-
-def for_fink(run: Path, out: Path, *words: str) -> list[str]:
-    result = CliRunner().invoke(app, ["export", str(run), "--for", "fink", "-o", str(out), *words])
-    if isinstance(result.exception, IctConventionError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout.splitlines()
-
-
-def test_a_module_says_what_it_reads_or_is_not_there(fink_run: Path, smoke: Smoke, tmp_path: Path) -> None:
-    said = for_fink(fink_run, tmp_path / "module")
-    assert said[0] == str(tmp_path / "module")
-    names = {path.name for path in (tmp_path / "module").iterdir()}
+def test_a_module_says_what_it_reads_or_is_not_there(
+    fink_run: Path, module: Path, smoke: Smoke, tmp_path: Path
+) -> None:
+    names = {path.name for path in module.iterdir()}
     assert names == {
         *("processor.py", "onnx_client.py", "ztf_stamps.py", "__init__.py"),
         *("model.onnx", "reading.json", "requirements.txt", "README.md"),
     }
-    assert "cutoutDifference" in (tmp_path / "module" / "README.md").read_text()
-    with refused(FileSystemError, "E-FILES-EXISTS", where=tmp_path / "module"):
-        for_fink(fink_run, tmp_path / "module")
+    assert "cutoutDifference" in (module / "README.md").read_text()
+    with refused(FileSystemError, "E-FILES-EXISTS", where=module):
+        for_fink(fink_run, module)
     with refused(UsageError, "E-FILES-ENDING", "my-module"):
         for_fink(fink_run, tmp_path / "my-module")
     with refused(UsageError, "E-SURVEY-UNSUITED", "difference"):
         for_fink(fink_run, tmp_path / "other", "--cutout", "science")
     with refused(UsageError, "E-SURVEY-UNSUITED"):
         for_fink(smoke("experiment=convention_sdss", "sequence.max_frames=9"), tmp_path / "sdss")
-    assert [path.name for path in tmp_path.iterdir()] == ["module"]
+    assert not list(tmp_path.iterdir())
+    assert [path.name for path in module.parent.iterdir()] == ["module"]
 
 
 def test_a_network_on_measured_fluxes_is_no_module(points_run: Path, tmp_path: Path) -> None:
@@ -214,13 +243,13 @@ def _spark_is_here() -> str:
 
 
 @pytest.mark.slow
-def test_the_module_predicts_on_spark_as_predict_does(fink_run: Path, tmp_path: Path) -> None:
+def test_the_module_predicts_on_spark_as_predict_does(fink_run: Path, module: Path, tmp_path: Path) -> None:
     if missing := _spark_is_here():
         pytest.skip(missing)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for_fink(fink_run, tmp_path / "module")
+    shutil.copytree(module, tmp_path / "module")
     alerts = ztf_alerts(range(6), each=4)
     for one in alerts[::5]:
         one["candidate"] |= {"xpos": None, "ypos": None}

@@ -16,6 +16,7 @@ from tests.ingestion import alert_packets, rubin_packets
 from tests.ingestion.alert_packets import Alert, avro_bytes, detection, limit
 
 CLASSES = ("AGN", "SN Ia")
+ANSWER = 60  # [s] that a broker has at most, on a machine that stalls
 QUICK = [
     *("profile=tiny", "survey=path", "fold=single", "figures=false", "trainer.batch_size=16", "sequence.max_frames=12"),
     *("sequence.select=frames", "stage.pretrain.max_epochs=1", "stage.finetune.max_epochs=0", "fold.count=3"),
@@ -34,13 +35,13 @@ class Broker:
         from confluent_kafka import Producer
 
         producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "nobody"})
-        known = producer.list_topics(timeout=10).brokers.values()
+        known = producer.list_topics(timeout=ANSWER).brokers.values()
         return cls(",".join(f"{one.host}:{one.port}" for one in known), producer)
 
     def put(self, topic: str, packets: Iterable[bytes], partitions: int = 1) -> None:
         for number, content in enumerate(packets):
             self.producer.produce(topic, value=content, partition=number % partitions)
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(ANSWER) == 0
 
     def address(self, topic: str) -> str:
         return f"kafka://{self.servers}/{topic}"
@@ -50,10 +51,12 @@ class Broker:
         from confluent_kafka import Consumer, TopicPartition
 
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "test"})
-        places = [TopicPartition(topic, n, 0) for n in consumer.list_topics(topic, timeout=10).topics[topic].partitions]
-        ends = sum(consumer.get_watermark_offsets(one, timeout=10)[1] for one in places)
+        places = [
+            TopicPartition(topic, n, 0) for n in consumer.list_topics(topic, timeout=ANSWER).topics[topic].partitions
+        ]
+        ends = sum(consumer.get_watermark_offsets(one, timeout=ANSWER)[1] for one in places)
         consumer.assign(places)
-        found = [one.value() or b"" for one in consumer.consume(ends, timeout=10)] if ends else []
+        found = [one.value() or b"" for one in consumer.consume(ends, timeout=ANSWER)] if ends else []
         consumer.close()
         return found
 

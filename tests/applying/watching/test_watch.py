@@ -1,13 +1,10 @@
 """A watched stream: a row for each alert, as `predict` has it of all alerts until then; nothing is lost."""
 
 import json
-import os
 import random
-import signal
 import time
 from collections.abc import Callable
 from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from ictconvention.applying.watching.address import parse_address
 from ictconvention.applying.watching.kind import HowRead, choose_kind
 from ictconvention.applying.watching.output import RejectsFile
 from ictconvention.applying.watching.packets import Packets, Schemas
-from ictconvention.applying.watching.watch import WatchOptions, watch
+from ictconvention.applying.watching.topic import Message, Topic
 from ictconvention.cli.main import app
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
@@ -29,6 +26,7 @@ from ictconvention.ingestion.found import Reject
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from tests.applying.watching.streams import (
+    ANSWER,
     Broker,
     by_candidate,
     packets_of,
@@ -39,11 +37,12 @@ from tests.applying.watching.streams import (
     ztf_run,
     ztf_survey,
 )
+from tests.applying.watching.watching_process import begin_watch
 from tests.ingestion import rubin_packets
-from tests.ingestion.alert_packets import avro_bytes, cutout
+from tests.ingestion.alert_packets import Alert, avro_bytes, cutout
 from tests.refusals import refused
 
-IDLE = 0.4  # [s] after which a watch of a test ends
+IDLE = 0.1  # [s] after which a watch of a test ends, where nothing waits
 COMPARED = ("AGN", "SN Ia", "entropy", "distance", "novelty", "frames", "seen_in_training")
 
 
@@ -257,8 +256,6 @@ def test_messages_that_are_removed_while_it_watches_are_passed_over(
     points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A position that the brokers do not have (any more) is found out by the client only when it fetches."""
-    from ictconvention.applying.watching.topic import Topic
-
     original, calls = Topic._ends, 0
 
     def ends(topic: Topic, number: int, cached: bool = False) -> tuple[int, int]:
@@ -279,8 +276,6 @@ def test_messages_that_grew_too_old_before_they_were_read_are_counted(
     """Brokers keep a topic for some days: its oldest message lies after that which the watch stopped at."""
     from confluent_kafka import Consumer, TopicPartition
 
-    from ictconvention.applying.watching.topic import Topic
-
     alerts = ztf_alerts([1], each=4)
     broker.put("old", packets_of(alerts))
     consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": "late"})
@@ -296,7 +291,7 @@ def test_messages_that_grew_too_old_before_they_were_read_are_counted(
     topic = Topic(parse_address(broker.address("old")), "slow", {}, say=said.append)
     topic._assign({0: 1})
     topic._skip_removed(0)  # as where the client finds out while it fetches
-    found = topic.collect(9, 1.0, lambda: False)
+    found = collect_some(topic, 1)
     topic.close()
     assert [one.offset for one in found] == [3]
     assert ["2 messages of old" in line for line in said] == [True]
@@ -331,8 +326,6 @@ def test_a_partition_is_begun_whole_or_not_at_all(broker: Broker, monkeypatch: p
     """A partition that was added while the brokers did not answer is begun at the next look."""
     from confluent_kafka import KafkaError, KafkaException
 
-    from ictconvention.applying.watching.topic import Topic
-
     broker.put("grows", [b"a", b"b"], partitions=2)
     both, original = Topic._partitions, Topic._ends
     monkeypatch.setattr(Topic, "_partitions", lambda topic: [0])
@@ -347,9 +340,7 @@ def test_a_partition_is_begun_whole_or_not_at_all(broker: Broker, monkeypatch: p
     found = topic.collect(9, 0.3, lambda: False)
     monkeypatch.setattr(Topic, "_ends", original)
     topic._look_again = 0
-    until = time.monotonic() + 30
-    while len(found) < 2 and time.monotonic() < until:
-        found += topic.collect(9, 0.3, lambda: False)
+    found += collect_some(topic, 2 - len(found))
     topic.close()
     assert sorted(one.content for one in found) == [b"a", b"b"]
 
@@ -458,22 +449,13 @@ def test_a_torn_line_of_rejects_is_written_again(tmp_path: Path) -> None:
     assert (tmp_path / "rejects.csv").read_bytes() == whole
 
 
-def _watch(run: Path, address: str, out: Path, end: float) -> None:
-    """Watch in a process of its own, with the handlers of the command."""
-    stop: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
-    os.fsync = lambda fd: None  # as in every test, see conftest
-    runs = [read_trained(run)]
-    options = WatchOptions(batch=5, seconds=0.05, until_idle=end)
-    watch(runs, choose_kind(runs[0], HowRead()), parse_address(address), out, options, stopped=lambda: bool(stop))
-
-
-def started(run: Path, broker: Broker, topic: str, out: Path, end: float) -> Any:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.applying.watching.test_watch"])
-    process = context.Process(target=_watch, args=(run, broker.address(topic), out, end))
-    process.start()
-    return process
+def collect_some(topic: Topic, number: int) -> list[Message]:
+    """Return the next messages of a topic, which on a busy machine come after more than one look."""
+    found: list[Message] = []
+    until = time.monotonic() + ANSWER
+    while len(found) < number and time.monotonic() < until:
+        found += topic.collect(9, 0.3, lambda: False)
+    return found
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -483,19 +465,39 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-DEATHS = ["series.KnownSeries.prepare", "series.KnownSeries.complete", "output.WatchFolder.save_rows"]
-DEATHS += ["output.WatchFolder.publish_rows", "output.RejectsFile.add", "topic.Topic.commit", "output.RowsTopic.send"]
+STEPS = ["series.KnownSeries.prepare", "output.RejectsFile.add", "output.RowsTopic.send"]  # in their order
+STEPS += ["output.WatchFolder.save_rows", "series.KnownSeries.complete", "output.WatchFolder.publish_rows"]
+STEPS += ["topic.Topic.commit"]
 
 
-@pytest.mark.parametrize("before", [False, True])
-@pytest.mark.parametrize("step", DEATHS)
+def packets_with_rubbish(alerts: list[Alert]) -> list[bytes]:
+    packets = packets_of(alerts)
+    return [*packets[:4], b"rubbish", *packets[4:]]
+
+
+@pytest.fixture(scope="module")
+def calm(points_run: Path, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what a watch of these alerts leaves that nothing disturbs."""
+    broker.put("undisturbed", packets_with_rubbish(ztf_alerts(range(3), each=3)))
+    out = tmp_path_factory.mktemp("calm") / "out"
+    watched(points_run, broker.address("undisturbed"), out, "--batch", 4)
+    return out
+
+
+@pytest.mark.parametrize(("step", "before"), [(STEPS[0], True), *((step, False) for step in STEPS)])
 def test_who_dies_before_or_after_a_step_resumes_with_each_row_once(
-    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+    points_run: Path,
+    broker: Broker,
+    calm: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    before: bool,
 ) -> None:
+    """Before the first step, or after one of them, which is before the next."""
     alerts = ztf_alerts(range(3), each=3)
     topic, out = f"{step.rpartition('.')[2]}-{before}", tmp_path / "out"
-    packets = packets_of(alerts)
-    broker.put(topic, [*packets[:4], b"rubbish", *packets[4:]])
+    broker.put(topic, packets_with_rubbish(alerts))
     broker.put(f"{topic}-rows", [])
     words = ("--batch", 4, "--to", broker.address(f"{topic}-rows"))
     with monkeypatch.context() as patch:
@@ -518,12 +520,11 @@ def test_who_dies_before_or_after_a_step_resumes_with_each_row_once(
         assert isinstance(result.exception, KeyboardInterrupt | SystemExit)
         assert calls == 2
     watched(points_run, broker.address(topic), out, *words)
-    watched(points_run, broker.address(topic), tmp_path / "calm", *words[:2])
-    rows, calm = by_candidate(rows_in(out)), by_candidate(rows_in(tmp_path / "calm"))
-    assert rows.keys() == calm.keys() == {one["candid"] for one in alerts}
+    rows, expected = by_candidate(rows_in(out)), by_candidate(rows_in(calm))
+    assert rows.keys() == expected.keys() == {one["candid"] for one in alerts}
     for candidate, row in rows.items():
-        check_same(row, calm[candidate])
-    assert (out / "rejects.csv").read_bytes() == (tmp_path / "calm" / "rejects.csv").read_bytes()
+        check_same(row, expected[candidate])
+    assert (out / "rejects.csv").read_text() == (calm / "rejects.csv").read_text().replace("undisturbed[", f"{topic}[")
     sent = {json.loads(one)["candidate"] for one in broker.contents(f"{topic}-rows")}
     assert sent == rows.keys()  # at least once
 
@@ -535,18 +536,18 @@ def test_kills_at_random_moments_lose_nothing(points_run: Path, broker: Broker, 
     packets = [*packets_of(alerts[:30]), *bad, *packets_of(alerts[30:])]
     for topic in ("killed", "calm"):
         broker.put(topic, packets, partitions=1)
-    process = started(points_run, broker, "calm", tmp_path / "calm", 2.0)
+    process = begin_watch(points_run, broker.address("calm"), tmp_path / "calm", IDLE)
     process.join(120)
     assert process.exitcode == 0
     rng, out = random.Random(3), tmp_path / "killed"
     for _ in range(8):
         rows = len(list(out.glob("predictions-*.parquet")))
-        process = started(points_run, broker, "killed", out, 1e9)
+        process = begin_watch(points_run, broker.address("killed"), out, 1e9)
         wait_for(lambda rows=rows: len(list(out.glob("*/*.npy"))) > rows)  # type: ignore[misc]
         time.sleep(rng.uniform(0, 0.6))
         process.kill()
         process.join()
-    process = started(points_run, broker, "killed", out, 2.0)
+    process = begin_watch(points_run, broker.address("killed"), out, IDLE)
     process.join(120)
     assert process.exitcode == 0
     calm, rows_ = by_candidate(rows_in(tmp_path / "calm")), by_candidate(rows_in(out))
@@ -563,7 +564,7 @@ def test_sigterm_ends_after_the_batch_at_hand(points_run: Path, broker: Broker, 
     alerts = ztf_alerts(range(10), each=6)
     broker.put("term", packets_of(alerts))
     out = tmp_path / "out"
-    process = started(points_run, broker, "term", out, 1e9)
+    process = begin_watch(points_run, broker.address("term"), out, 1e9)
     wait_for(lambda: bool(list(out.glob("predictions-*.parquet"))))
     process.terminate()
     process.join(120)
@@ -572,7 +573,7 @@ def test_sigterm_ends_after_the_batch_at_hand(points_run: Path, broker: Broker, 
     assert 0 < len(rows) < len(alerts)
     group = json.loads((out / "watch.json").read_text())["group"]
     consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": group})
-    [place] = consumer.committed([TopicPartition("term", 0)], timeout=10)
+    [place] = consumer.committed([TopicPartition("term", 0)], timeout=ANSWER)
     consumer.close()
     assert place.offset == len(rows)
     watched(points_run, broker.address("term"), out)

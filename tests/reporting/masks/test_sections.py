@@ -26,6 +26,7 @@ LEARN = [
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsaved_figures")
 def test_a_page_of_masks_shows_the_course_of_all_models_and_the_masks_of_those_that_give_any(tmp_path: Path) -> None:
     survey = write_chips(tmp_path / "chips", 60)
     words = [*LEARN, f"survey.path={survey.path}", f"runs={tmp_path}/runs", "name=sweep"]
@@ -47,6 +48,7 @@ def test_a_page_of_masks_shows_the_course_of_all_models_and_the_masks_of_those_t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unsaved_figures")
 def test_no_network_that_has_trained_on_a_picture_shows_its_mask_and_an_ensemble_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,7 @@ def test_an_exported_model_gives_the_pdf_of_the_run(train: Train, tmp_path: Path
     assert found["pdf"].shape == (3, BINS)
 
 
+@pytest.mark.usefixtures("unsaved_figures")
 def test_models_of_two_seeds_are_compared_with_intervals_and_drawn(train: Train, tmp_path: Path) -> None:
     for name, words in {"redshifts": [], "crps": ["task.loss=crps"]}.items():
         for seed in (0, 1):
