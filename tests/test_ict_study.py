@@ -319,8 +319,10 @@ def test_what_makes_a_job_is_known_before_its_survey_and_split_are_there(
 def test_recorded_results_are_of_the_jobs_as_they_stand() -> None:
     study = Study(parse_arguments([]))
     there = read_results(study.wanted.results)
-    assert len(there) >= 13
+    assert len(there) >= 30
     assert read_results(study.wanted.results, {job: study.setting_of(job) for job in there}).keys() == there.keys()
+    written = (study_module.HERE / "README.md").read_text()
+    assert "\n".join(lines_of(there)) in written  # else: python -m experiments.ict.study --tables
 
 
 def test_unknown_forms_and_numbers_are_refused(tmp_path: Path) -> None:

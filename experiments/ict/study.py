@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.survey.survey import Survey
 
 HERE = Path(__file__).parent
+RECORDED = HERE / "results"
 PART = "extra_test"
 
 
@@ -68,7 +69,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
             found = f"there is no form {name!r}{did_you_mean(name, ARMS)}"
             raise UsageError(found, "--best", f"take one of: {', '.join(ARMS)}", "E-COMMAND-VALUE")
     if wanted.results is None:
-        wanted.results = HERE / "results" if wanted.size is None else Path(wanted.runs) / "ict-small-results"
+        wanted.results = RECORDED if wanted.size is None else Path(wanted.runs) / "ict-small-results"
     return wanted
 
 
@@ -272,10 +273,12 @@ def main() -> None:
         print("a small survey only shows that it runs: nothing is learned in it")
     failed = "" if wanted.tables else run_study(Study(wanted))
     from experiments.ict.figures import draw_results
-    from experiments.ict.tables import write_tables
+    from experiments.ict.tables import show_tables, write_tables
 
     results = read_results(wanted.results)
     print(write_tables(wanted.results, results))
+    if wanted.results == RECORDED:
+        show_tables(HERE / "README.md", results)
     draw_results(wanted.results, results)
     print(f"tables and figures: {wanted.results}")
     if failed:

@@ -17,6 +17,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 
 FILE = "tables.md"
+BEGIN, END = "<!-- tables, by --tables -->", "<!-- end of tables -->"  # of those of the recorded results in the README
 
 
 def write_tables(folder: Path, results: Mapping[Job, Result]) -> str:
@@ -25,6 +26,14 @@ def write_tables(folder: Path, results: Mapping[Job, Result]) -> str:
     with whole_file(folder / FILE, "writing the tables") as partial:
         partial.write_text(text + "\n", encoding="utf-8")
     return text
+
+
+def show_tables(readme: Path, results: Mapping[Job, Result]) -> None:
+    """Write the tables of the recorded results into the README, in the place of those that it has."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    with whole_file(readme, "writing the tables") as partial:
+        partial.write_text("\n".join([before + BEGIN, "", *lines_of(results), END + after]), encoding="utf-8")
 
 
 def lines_of(results: Mapping[Job, Result]) -> Iterator[str]:
