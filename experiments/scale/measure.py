@@ -27,7 +27,7 @@ import numpy as np
 
 from experiments.speed.ztf import alerts, write
 from ictconvention import __version__
-from ictconvention.core.cluster.scheduler import Cluster
+from ictconvention.core.cluster.cluster import Cluster
 from ictconvention.core.parallel import run_elsewhere
 from ictconvention.ingestion.found import FoundFrame
 from ictconvention.ingestion.pipeline import IngestOptions, ingest

@@ -79,9 +79,10 @@ def run_parallel(
     Parameters
     ----------
     task : function
-        Function of a module, or a `partial` of one.
+        Function of a module, or a `partial` of one. It comes to each process or worker once, with all that it holds:
+        what all calls need, such as a survey, belongs there.
     arguments : sequence of tuples
-        Arguments of each call.
+        Arguments of each call, which come with it: nothing that grows with the number of calls.
     jobs : int
         Largest number of calls at once, each in a process; 1: they run in this process, one after another, unless
         `spawn`. Elsewhere: the largest number at once too.

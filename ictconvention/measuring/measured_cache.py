@@ -13,6 +13,7 @@ import json
 import warnings
 import zlib
 from abc import ABC, abstractmethod
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -112,14 +113,15 @@ class MeasuredCache(ABC):
     def _make(self) -> None:
         before, survey = self._before(), self._survey
         asked = [i for i, rows in enumerate(before) if rows is None]
-        parts = [(type(self), survey, asked[start : start + AT_ONCE]) for start in range(0, len(asked), AT_ONCE)]
-        found = dict(run_parallel(_measure_some, parts, elsewhere_jobs(), survey.path))
+        task = partial(_measure_some, type(self), survey)  # a worker opens the survey once, and not in each call
+        parts = [(asked[start : start + AT_ONCE],) for start in range(0, len(asked), AT_ONCE)]
+        found = dict(run_parallel(task, parts, elsewhere_jobs(), survey.path))
         fresh = chain.from_iterable(found[number] for number in range(len(parts)))
         array = np.concatenate([next(fresh) if rows is None else rows for rows in before], dtype=np.float32)
         try:
             self.path.parent.mkdir(exist_ok=True)
-            with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
-                np.save(partial, np.concatenate([array, _checksum(array)[None]]))
+            with whole_file(self.path, f"keeping the {self.name}", record=True) as unfinished:
+                np.save(unfinished, np.concatenate([array, _checksum(array)[None]]))
         except (FileSystemError, OSError) as error:
             self._array = array
             reason = str(error).splitlines()[0]

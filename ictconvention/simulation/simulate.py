@@ -271,8 +271,8 @@ def _write(
     folder.take()
     try:
         done = 0
-        chunks = [(folder.partial, header, make, count, masks, k) for k in range(shards)]
-        for _, written in run_parallel(_write_shard, chunks, jobs, path):
+        task = partial(_write_shard, folder.partial, header, make, count, masks)  # holds what is known of all objects
+        for _, written in run_parallel(task, [(number,) for number in range(shards)], jobs, path):
             done += written
             progress(done, count)
         join_shards(folder.partial, count=shards, more=_join_photometry(folder.partial))

@@ -1,23 +1,25 @@
 """Workers of a cluster do what processes do: the same results, errors in words, and a lost worker changes nothing."""
 
+import ast
 import gc
-import json
+import inspect
 import os
+import pickle
 import socket
-import subprocess
-import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ictconvention.core.cluster import scheduler
+from ictconvention.core.cluster import cluster, guard, scheduler, worker
+from ictconvention.core.cluster.cluster import GUARDED
 from ictconvention.core.cluster.scheduler import use_scheduler
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel, usual_jobs
-from tests.core.cluster.calls import killed, killed_once, own_process, refuses
+from tests.core.cluster.calls import CountsReadings, killed, killed_once, own_process, refuses
+from tests.core.cluster.processes import other_package, scheduler_alone
 from tests.refusals import refused
 
 pytest.importorskip("distributed")
@@ -83,53 +85,86 @@ def test_a_scheduler_that_does_not_answer_is_refused(monkeypatch: pytest.MonkeyP
     assert threading.active_count() == before
 
 
-def test_workers_of_another_version_or_without_the_folder_are_refused(
+def test_a_worker_compares_versions_before_it_reads_anything_and_needs_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError) as caught:
-        scheduler._call(own_process, b"", str(tmp_path), scheduler._versions() | {"numpy": "1.0"})
-    assert "numpy" in caught.value.found
+    rubbish = "a task", b"not a pickle", b"", str(tmp_path)
+    assert guard.guard(guard.versions() | {"numpy": "1.0"}, *rubbish) == (guard.versions(), None)
     monkeypatch.chdir(tmp_path)  # and back at the end
+    with pytest.raises(pickle.UnpicklingError):
+        guard.guard(guard.versions(), *rubbish)
     with refused(UsageError, "E-MACHINE-SCHEDULER", "absent", where="--scheduler"):
-        scheduler._call(own_process, b"", str(tmp_path / "absent"), scheduler._versions())
+        guard.guard(guard.versions(), *rubbish[:3], str(tmp_path / "absent"))
 
 
-@pytest.mark.parametrize(("text", "named"), [("", "ictconvention"), ('__version__ = "0.0.1"', "0.0.1")])
-def test_a_worker_without_our_package_or_with_another_is_refused_before_anything_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str
-) -> None:
-    """The worker is a process of its own that finds another package of our name, or one that cannot be imported."""
-    monkeypatch.setattr(scheduler, "ANSWER", 60)  # of a machine that does much else
-    (tmp_path / "ictconvention").mkdir()
-    (tmp_path / "ictconvention" / "__init__.py").write_text(text or "raise ImportError")
-    commands = "from distributed.cli.dask_{0} import main; main({1!r})"
-    scheduler_file = str(tmp_path / "scheduler.json")
-    own = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    ends = ["--scheduler-file", scheduler_file, "--no-dashboard"]
-    begun = [
-        subprocess.Popen(
-            [sys.executable, "-c", commands.format(kind, [*ends, *words])],
-            env=own,
-            cwd=tmp_path,
-            stderr=subprocess.DEVNULL,
-        )
-        for kind, words in (
-            ("scheduler", ["--host", "127.0.0.1", "--port", "0"]),
-            ("worker", ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]),
-        )
+def test_what_the_guard_compares_needs_nothing_of_ours() -> None:
+    made: dict[str, Any] = eval(GUARDED, {"text": inspect.getsource(guard), "function": "versions", "arguments": []})
+    assert made == guard.versions()
+    assert None not in made.values()
+    imported = [
+        one for one in ast.walk(ast.parse(inspect.getsource(guard))) if isinstance(one, ast.Import | ast.ImportFrom)
     ]
-    try:
-        for _ in range(600):
-            if (tmp_path / "scheduler.json").exists() and (tmp_path / "scheduler.json").read_text():
-                break
-            time.sleep(0.1)
-        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+    assert not any("ictconvention" in ast.unparse(one) for one in imported)
+
+
+@pytest.mark.parametrize(("text", "named"), [("raise ImportError", "ictconvention"), ('__version__ = "0.1"', "0.1")])
+def test_a_worker_without_our_package_or_with_another_is_refused_before_anything_is_sent(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    with scheduler_alone(tmp_path) as (address, begin_worker):
+        begin_worker(other_package(tmp_path, text))
         with refused(UsageError, "E-MACHINE-SCHEDULER", named, where="--scheduler"), use_scheduler(address):
             raise AssertionError
-    finally:
-        for process in reversed(begun):
-            process.kill()
-            process.wait()
+
+
+def test_a_worker_of_another_version_that_joins_meanwhile_is_refused_too(tmp_path: Path) -> None:
+    with scheduler_alone(tmp_path) as (address, begin_worker):
+        begin_worker()
+        with use_scheduler(address):
+            found = run_parallel(own_process, [(number,) for number in range(1000)], 4, tmp_path)
+            next(found)
+            begin_worker(other_package(tmp_path, '__version__ = "0.0.1"'))
+            with refused(UsageError, "E-MACHINE-SCHEDULER", "0.0.1", where="--scheduler"):
+                list(found)
+
+
+def test_a_task_comes_to_each_worker_once(tmp_path: Path) -> None:
+    with use_scheduler("local:2"):
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            found = dict(run_parallel(CountsReadings(tmp_path / name).add, NUMBERS, 2, tmp_path))
+            assert found == {number: number for number in range(12)}
+            assert 1 <= len(list((tmp_path / name).iterdir())) <= 2
+
+
+def test_a_worker_keeps_few_tasks(tmp_path: Path) -> None:
+    words = pickle.dumps((0,))
+    for name in ("first", "second", "first", "third", "first", "second"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        task = pickle.dumps(CountsReadings(tmp_path / name).add)
+        assert worker.call(f"{tmp_path}-{name}", task, words, str(Path.cwd())) == 0
+    assert [len(list((tmp_path / name).iterdir())) for name in ("first", "second", "third")] == [1, 2, 1]
+
+
+def test_a_scheduler_that_has_lost_all_workers_is_waited_for_and_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "LOOK", 0.1)
+    said: list[Any] = []
+    with scheduler_alone(tmp_path) as (address, begin_worker):
+        workers = [begin_worker()]
+        with use_scheduler(address):
+            found = run_parallel(own_process, [(number,) for number in range(1000)], 2, tmp_path)
+            next(found)
+            monkeypatch.setattr(cluster.logger, "warning", lambda *words: workers.append(begin_worker()))
+            workers[0].kill()  # what is said of it begins another one
+            assert {next(found)[1][1] for _ in range(5)} - {workers[0].pid} == {workers[1].pid}
+            monkeypatch.setattr(cluster, "JOIN", 0.5)
+            monkeypatch.setattr(cluster.logger, "warning", lambda *words: said.append(words))
+            workers[1].kill()
+            with refused(FileSystemError, "E-MACHINE-SCHEDULER", address, where=tmp_path.name):
+                list(found)
+            assert len(said) == 1
 
 
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
