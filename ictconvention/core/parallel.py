@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -18,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from ictconvention.core.errors import FileSystemError
 
 FEWER_JOBS = "the system may have run out of memory: use fewer --jobs"
+AHEAD = 4  # calls for each process that are begun or wait for it; what further ones need and return is in no memory
 Result = TypeVar("Result")
 
 
@@ -108,10 +110,16 @@ def run_parallel(
     processes = max(1, min(jobs, len(arguments)))
     context = get_context("spawn") if spawn else None
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(), task)) as pool:
+        waiting = iter(enumerate(arguments))
+        running: dict[Future[Result], int] = {}
         try:
-            tasks = {pool.submit(_called, *each): number for number, each in enumerate(arguments)}
-            for done in as_completed(tasks):
-                yield tasks.pop(done), done.result()
+            while True:
+                for number, each in islice(waiting, AHEAD * processes - len(running)):
+                    running[pool.submit(_called, *each)] = number
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(done), done.result()
         except BrokenProcessPool as error:
             raise FileSystemError("a process was killed at its work", where, fix, "E-MACHINE-KILLED") from error
         except BaseException:

@@ -52,7 +52,8 @@ def use_scheduler(address: str | None) -> Iterator[None]:
     except ImportError:
         fix = f"install the extra: pip install -c constraints.txt '.[cluster]'; or leave out {OPTION}"
         raise UsageError("the package distributed is not installed", OPTION, fix, "E-PACKAGE-MISSING") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # of lost workers, which nobody here can mend
+    for name in ("distributed", "distributed.client"):  # of lost workers, which nobody here can mend
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _event_loop() as loop, _connected(address, loop) if count is None else _started(count, loop) as client:
         cluster = Cluster(client)
         cluster.check(address)

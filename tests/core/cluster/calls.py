@@ -3,8 +3,10 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 from uuid import uuid4
 
 import numpy as np
@@ -50,6 +52,26 @@ class CountsReadings:
 
     def add(self, number: int) -> int:
         return number
+
+
+class CountsTaken(Sequence[tuple[int]]):
+    """Arguments of calls, which know how many have been taken."""
+
+    def __init__(self, count: int) -> None:
+        self.size, self.taken = count, 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, key: int) -> tuple[int]: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[tuple[int]]: ...
+    def __getitem__(self, key: int | slice) -> tuple[int] | Sequence[tuple[int]]:
+        if isinstance(key, slice) or key >= self.size:
+            raise IndexError(key)
+        self.taken = max(self.taken, key + 1)
+        return (key,)
 
 
 def found_or_killed(place: Path, number: int) -> list[FoundFrame | Reject]:

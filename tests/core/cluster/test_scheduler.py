@@ -18,7 +18,7 @@ from ictconvention.core.cluster.cluster import GUARDED
 from ictconvention.core.cluster.scheduler import use_scheduler
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel, usual_jobs
-from tests.core.cluster.calls import CountsReadings, killed, killed_once, own_process, refuses
+from tests.core.cluster.calls import CountsReadings, CountsTaken, killed, killed_once, own_process, refuses
 from tests.core.cluster.processes import other_package, scheduler_alone
 from tests.refusals import refused
 
@@ -37,6 +37,10 @@ def test_two_workers_make_all_calls_where_the_process_is() -> None:
         assert {folder for _, _, folder in found.values()} == {str(Path.cwd())}
         # An archive that is asked politely has so many connections, whatever the size of the cluster.
         assert [number for number, _ in run_parallel(own_process, NUMBERS, 1, Path("s"))] == list(range(12))
+        counted = CountsTaken(30)  # no call is sent long before its turn
+        for yielded, _ in enumerate(run_parallel(own_process, counted, 3, Path("s")), start=1):
+            assert counted.taken <= yielded + 3
+        assert yielded == 30
         with refused(UsageError, "E-COMMAND-VALUE", "is refused", where="here"):
             list(run_parallel(refuses, NUMBERS, 2, Path("s")))
         assert len(dict(run_parallel(own_process, NUMBERS, 2, Path("s")))) == 12
