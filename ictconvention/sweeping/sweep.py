@@ -18,6 +18,7 @@ from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.collection import SWEEP
+from ictconvention.runs.machine import check_alone
 from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.published.places import repository
 from ictconvention.runs.run_folder import RunFolder
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 GROUPED = ("wandb", "mlflow")  # trackers that have groups of runs
-SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes
 
 
 @dataclass
@@ -176,10 +176,7 @@ def prepare_jobs(
     IctConventionError
         A job cannot be, two jobs are the same run, or this is one of several processes that would each run the sweep.
     """
-    if any(os.environ.get(name, "0") != "0" for name in SEVERAL) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        found = "this is one of several processes, and each would run the whole sweep"
-        fix = "start a sweep without torchrun or srun: it starts the processes of each job by itself"
-        raise UsageError(found, "the environment", fix, "E-MACHINE-NODES")
+    check_alone("sweep")
     common = set.intersection(*(set(words) for words in overrides))
     titles = [" ".join(word for word in words if word not in common) or "job" for words in overrides]
     composed: list[RunOptions] = []

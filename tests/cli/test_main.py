@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from ictconvention import __version__
 from ictconvention.cli.main import app, main
-from ictconvention.core.errors import SurveyError
+from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
 from tests.alerts import measurement, write_alerts
 from tests.conftest import HEADER, image_series, write_survey
-from tests.refusals import refused
+from tests.refusals import check_refusal, refused
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -214,3 +215,20 @@ def test_the_help_of_a_command_says_what_may_stand_in_the_place_of_a_run(name: s
     said = getattr(run, "help", "")
     assert "demo" in said
     assert "hf://OWNER/NAME" in said
+
+
+def test_devices_of_this_machine_and_the_workers_of_a_scheduler_are_not_asked_for_together(tmp_path: Path) -> None:
+    words = [
+        "predict",
+        "demo",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "p.csv"),
+        "--devices",
+        "2",
+        "--scheduler",
+        "local:2",
+    ]
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, UsageError)
+    check_refusal(result.exception, "E-COMMAND-CONFLICT", "--scheduler", where="--devices")

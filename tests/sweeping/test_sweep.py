@@ -140,10 +140,11 @@ def test_two_jobs_that_are_one_run_are_refused(work: Path, smoke: Smoke) -> None
         prepare_jobs([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]])
 
 
-@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "WORLD_SIZE"])
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMI_SIZE"])
 def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The first of those that srun has started knows it by their number alone."""
     monkeypatch.setenv(name, "2")
-    with refused(UsageError, "E-MACHINE-NODES", where="the environment"):
+    with refused(UsageError, "E-MACHINE-NODES", where=name):
         prepare_jobs([["seed=0"]])
 
 

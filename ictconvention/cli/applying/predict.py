@@ -96,6 +96,9 @@ def predict(
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
+    if scheduler is not None and devices > 1:
+        asked = f"--devices {devices} are of this machine, and --scheduler works on others"
+        raise UsageError(asked, "--devices", "leave one of them out", "E-COMMAND-CONFLICT")
     import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
@@ -111,6 +114,9 @@ def predict(
     options, outputs = PredictOptions(first_days, batch_size, devices, read_use(forest)), MaskOutputs(masks, form)
     runs, left_out = choose_runs(run, model)
     if predicts_scenes(runs[0], survey):
+        if scheduler is not None:
+            fix = "leave it out, or give the scenes to several commands"
+            raise UsageError("scenes are predicted in one process", "--scheduler", fix, "E-COMMAND-CONFLICT")
         said = _predict_scenes(runs, survey, output, options, outputs, prior, curve, coverage)
         for line in (*(f"left out: {one}" for one in left_out), *said):
             typer.echo(line)

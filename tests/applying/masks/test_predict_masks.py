@@ -202,6 +202,7 @@ def test_the_command_writes_shares_masks_and_the_challenges_table(
     assert read_mask(tmp_path / "scenes" / "scene.tif").shape == (32, 48)
     assert output.read_text().splitlines()[1].startswith("scene,")
     assert call(folders[0], tmp_path / "scene.npy", "-o", output, "--first-days", "3") == 2
+    assert call(folders[0], tmp_path / "scene.npy", "-o", output, "--scheduler", "local:2") == 2
 
 
 @pytest.mark.slow

@@ -324,6 +324,23 @@ def test_objects_of_another_sky_are_refused(night: Night, tmp_path: Path) -> Non
     assert refusal("sdss", listed, night.out, *night.options()).code == "E-INGEST-MISMATCH"
 
 
+@pytest.mark.slow
+def test_workers_of_a_cluster_make_the_same_survey_and_fetch_each_file_once(night: Night, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    found = {}
+    for name, more in (("process", ()), ("cluster", ("--scheduler", "local:2", "--jobs", 2, "--connections", 2))):
+        night.server.asked.clear()
+        made("sdss", night.objects, night.out, *night.options(*GR, *more))
+        assert set(night.server.counts.values()) == {1}
+        assert len(night.server.asked) == 2 * 3
+        assert not night.cache.exists()
+        moved = night.out.rename(tmp_path / name)
+        files = (path for path in moved.rglob("*") if path.is_file())
+        found[name] = {str(path.relative_to(moved)): path.read_bytes() for path in files}
+    assert found["process"] == found["cluster"]
+    assert any(name.endswith("frames.npy") for name in found["cluster"])
+
+
 def test_python_makes_the_same_survey(night: Night) -> None:
     wanted: dict[str, Any] = {"fields": night.fields, "server": night.server.address, "delay": 0.0, "jobs": 1}
     result = ict.ingest("sdss", night.objects, night.out, bands=["g"], size=16, **wanted)
