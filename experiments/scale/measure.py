@@ -1,6 +1,6 @@
 """What a source of nine bands and a ZTF alert cost on two workers of dask.distributed, at three sizes.
 
-    python experiments/scale/measure.py [--sources 1000] [--alerts 500]
+    python -m experiments.scale.measure [--sources 1000] [--alerts 500]
 
 Each is ingested at once, twice and four times the size: CPU seconds of the workers and of the process that asks them,
 memory of a worker at most, and bytes of the survey. A source is nine frames of 32 x 32 pixels that are made, not read:
@@ -17,6 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -74,6 +75,23 @@ def measure(client: Any, work: Callable[[], int], survey: Path) -> dict[str, flo
     }
 
 
+@contextmanager
+def local_workers(folder: str) -> Iterator[distributed.Client]:
+    """Yield the client of two workers, which keep what they need in a folder."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+            local_directory=folder,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
 def ingest_sources(out: Path, count: int) -> int:
     options = IngestOptions(out, "scale", 0.2, size=SIDE, jobs=2, bands=BANDS)
     ingest(options, find_sources, range(0, count, AT_ONCE), {})
@@ -124,18 +142,7 @@ def main() -> None:
                 ("alerts", partial(ingest_alerts, source=packets)),
             )
             for kind, work in works:  # workers of their own each: their memory is that of this work
-                with (
-                    distributed.LocalCluster(
-                        n_workers=2,
-                        threads_per_worker=1,
-                        memory_limit=None,
-                        dashboard_address="127.0.0.1:0",
-                        local_directory=name,
-                        silence_logs=logging.CRITICAL,
-                    ) as cluster,
-                    distributed.Client(cluster) as client,
-                    run_elsewhere(Cluster(client)),
-                ):
+                with local_workers(name) as client, run_elsewhere(Cluster(client)):
                     out = folder / f"{kind}{times}"
                     rows[kind].append(measure(client, partial(work, out), out))
                     print(kind, json.dumps({key: round(value, 3) for key, value in rows[kind][-1].items()}), flush=True)
