@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -60,7 +61,7 @@ class Cluster:
         """
         found = self._client.run(eval, GUARDED, _guarded(guard.versions.__name__), on_error="ignore")
         for one, there in found.items():
-            _refuse_differing(str(one), there)
+            _refuse_differing(f"the worker on {one}", there)
 
     def run(
         self, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path, fix: str
@@ -95,7 +96,7 @@ class Cluster:
             while running:
                 future = self._wait_for_one(ended, where)
                 differing, result = future.result()
-                _refuse_differing("that has joined", differing)
+                _refuse_differing("a worker that has joined", differing)
                 running.discard(future)
                 begin()
                 yield numbers.pop(future.key), result
@@ -151,14 +152,19 @@ class Cluster:
 
 def _guarded(function: str, *arguments: Any) -> dict[str, Any]:
     """Return what `GUARDED` needs to call a function of `guard`: nothing whose reading needs our package."""
-    return {"text": inspect.getsource(guard), "function": function, "arguments": list(arguments)}
+    return {"text": _text_of_guard(), "function": function, "arguments": list(arguments)}
+
+
+@cache
+def _text_of_guard() -> str:
+    return inspect.getsource(guard)
 
 
 def _start_workers(address: str) -> str:
     return f"start some: dask worker {address} --nthreads 1 --nworkers N"
 
 
-def _refuse_differing(name: str, there: Mapping[str, str | None] | None) -> None:
+def _refuse_differing(who: str, there: Mapping[str, str | None] | None) -> None:
     """Refuse a worker with other versions than those here; None: it has the same."""
     own = guard.versions()
     if differing := [
@@ -166,5 +172,5 @@ def _refuse_differing(name: str, there: Mapping[str, str | None] | None) -> None
         for package, version in (there or {}).items()
         if version != own[package]
     ]:
-        found = f"a worker, {name}, has {', '.join(differing)}"
+        found = f"{who} has {', '.join(differing)}"
         raise UsageError(found, OPTION, "give all workers the same environment", "E-MACHINE-SCHEDULER")
