@@ -1,7 +1,7 @@
 """Read units of a source side by side: each frame is checked, and its pixels are kept until all frames are known."""
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -53,8 +53,8 @@ def read_units(
     out: Path,
     progress: Progress,
     renamed: Mapping[str, str] | None = None,
-) -> list[UnitReading]:
-    """Read all units; keep the pixels of sound frames and the measurements in the scratch, and the rest in memory.
+) -> Iterator[tuple[int, UnitReading]]:
+    """Read all units, and yield what is said of each; pixels of sound frames and measurements stay in the scratch.
 
     Parameters
     ----------
@@ -77,17 +77,16 @@ def read_units(
     renamed : mapping, optional
         Band by the name that it has in the source; `bands` are those of the survey.
 
-    Returns
-    -------
-    list of UnitReading
-        In the order of the units, whatever the number of processes.
+    Yields
+    ------
+    number : int
+        Of the unit; they come as they are read.
+    reading : UnitReading
     """
     task = partial(_read_unit, read, size, bands, renamed or {}, scratch)
-    readings: dict[int, UnitReading] = {}
-    for number, reading in run_parallel(task, list(enumerate(units)), jobs, out):
-        readings[number] = reading
-        progress(len(readings), len(units))
-    return [readings[number] for number in range(len(units))]
+    for done, (number, reading) in enumerate(run_parallel(task, list(enumerate(units)), jobs, out), start=1):
+        yield number, reading
+        progress(done, len(units))
 
 
 def _read_unit(
@@ -118,7 +117,7 @@ def _read_unit(
                 case FoundMask():
                     if scratch is not None:
                         if mask_array is None:
-                            mask_array = GrowingArray(_masks_file(scratch, number), np.dtype("u1"), (size, size))
+                            mask_array = GrowingArray(masks_file(scratch, number), np.dtype("u1"), (size, size))
                             unfinished.callback(mask_array.abandon)
                         mask_array.append(np.ascontiguousarray(found.values[None]))
                     masks.append((found.id, number, len(masks)))
@@ -144,14 +143,8 @@ def _read_unit(
     return UnitReading(lines.table(), masks.table(), rejects, seen)
 
 
-def mask_places(readings: Sequence[UnitReading], scratch: Path) -> dict[str, tuple[Path, int]]:
-    """Return the file and row of each mask, by the id of its object."""
-    lines = pa.concat_tables([one.masks for one in readings])
-    ids, units, rows = (lines.column(name).to_pylist() for name in MASK_LINES.names)
-    return {id_: (_masks_file(scratch, unit), row) for id_, unit, row in zip(ids, units, rows, strict=True)}
-
-
-def _masks_file(scratch: Path, number: int) -> Path:
+def masks_file(scratch: Path, number: int) -> Path:
+    """Return where the masks of a unit lie."""
     return scratch / f"{number}-masks.npy"
 
 
