@@ -22,8 +22,8 @@ from ictconvention.survey.growth.side_tables import (
 )
 from ictconvention.survey.photometry.table import MEASUREMENTS
 
-ROWS_OF_GROUP = 131_072  # of Parquet
-MEASUREMENTS_AT_ONCE = 65_536
+ROWS_OF_GROUP = 32_768  # of Parquet, which a reader has in memory
+MEASUREMENTS_AT_ONCE = 16_384
 EXPOSURE = ["id", "band", "mjd"]
 
 
