@@ -23,7 +23,7 @@ from ictconvention.survey.growth.side_tables import (
 from ictconvention.survey.photometry.table import MEASUREMENTS
 
 ROWS_OF_GROUP = 32_768  # of Parquet, which a reader has in memory
-MEASUREMENTS_AT_ONCE = 16_384
+MEASUREMENTS_AT_ONCE = 8192
 EXPOSURE = ["id", "band", "mjd"]
 
 

@@ -13,7 +13,7 @@ from ictconvention.ingestion.rejects import Rejects, RejectsOfUnits
 from ictconvention.ingestion.unit_reading import UnitReading, masks_file
 
 LINES_OF_BATCH = 4096
-FRAMES_AT_ONCE = 8192
+FRAMES_AT_ONCE = 4096
 
 
 @dataclass
