@@ -78,6 +78,7 @@ class KeptFrames:
 
     def shards(self) -> list[FilePart]:
         """Return the frames of each shard, as another process reads them."""
+        self.lines.sync()
         return [self.lines.part(batches) for batches in self._shards]
 
     def ids(self) -> Iterator[list[str]]:

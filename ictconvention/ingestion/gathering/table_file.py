@@ -82,6 +82,10 @@ class TableFile:
         assert self._path is not None  # what has none is read here alone
         return FilePart(self._path, self.schema, tuple(self._places(numbers)))
 
+    def sync(self) -> None:
+        """Wait until what was written is on the disk, so that another machine reads it."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Close the file; it stays where it has a path."""
         self._file.close()

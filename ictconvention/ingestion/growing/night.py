@@ -174,9 +174,9 @@ class Night:
             header = replace(survey.files.header, classes=classes, provenance=dict(made))
             count = write_shards(partial, header, added, rows, scratch, jobs, masks)
             written = [open_shard(partial / shard_name(number)) for number in range(count)]
-        shutil.rmtree(scratch)
         state = NextState(survey, written, rows, self.said, list(objects))
         joined = write_joined(partial, survey, written, self.kept, state.known)
+        shutil.rmtree(scratch)
         table, places = state.tables(joined)
         about = {**made, "new objects": self.new_objects, "frames": len(added)}
         return commit_delta(survey, self.folder, table, places, about, classes)
