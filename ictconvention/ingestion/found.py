@@ -151,7 +151,7 @@ def _columns(kind: type[FoundFrame] | type[Measurement] | type[Reject]) -> list[
 # What is kept of each frame but its pixels, of which there is a checksum; they lie in row `row` of the file of unit
 # `unit`.
 FRAME_LINES = pa.schema([*_columns(FoundFrame), *((name, pa.int64()) for name in ("crc32", "unit", "row"))])
-REJECT_LINES = pa.schema([*_columns(Reject), ("unit", pa.int64())])
+REJECT_LINES = pa.schema(_columns(Reject))
 MASK_LINES = pa.schema([("id", pa.string()), ("unit", pa.int64()), ("row", pa.int64())])  # where a mask lies, as above
 
 

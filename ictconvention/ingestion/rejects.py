@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,14 +30,20 @@ class Rejects(Sequence[Reject]):
     """
 
     def __init__(self, table: pa.Table) -> None:
-        self._table = table.select(["object", "file", "reason", "flaw"])
+        self._table = table
 
     @classmethod
     def of(cls, rejects: Iterable[Reject]) -> "Rejects":
         """Return some rejects."""
-        units = RejectsOfUnits()
-        units.add(0, rejects)
-        return units.all()
+        lines = GrowingTable(REJECT_LINES)
+        for one in rejects:
+            lines.append(getattr(one, name) for name in REJECT_LINES.names)
+        return cls(lines.table())
+
+    @classmethod
+    def joined(cls, parts: Iterable["Rejects"]) -> "Rejects":
+        """Return those of all parts, one after the other."""
+        return cls(pa.concat_tables([REJECT_LINES.empty_table(), *(part._table for part in parts)]))
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -60,8 +65,7 @@ class Rejects(Sequence[Reject]):
                 yield Reject(**row)
 
     def __add__(self, others: Iterable[Reject]) -> "Rejects":
-        more = others if isinstance(others, Rejects) else Rejects.of(others)
-        return Rejects(pa.concat_tables([self._table, more._table]))
+        return Rejects.joined([self, others if isinstance(others, Rejects) else Rejects.of(others)])
 
     def __repr__(self) -> str:
         return f"Rejects({list(self)!r})"
@@ -78,23 +82,6 @@ class Rejects(Sequence[Reject]):
     def without(self, reason: str) -> "Rejects":
         """Return those that were left out for another reason."""
         return Rejects(self._table.filter(pc.not_equal(self._table.column("reason"), reason)))
-
-
-class RejectsOfUnits:
-    """Rejects that come unit by unit, in any order of the units."""
-
-    def __init__(self) -> None:
-        self._lines = GrowingTable(REJECT_LINES)
-
-    def add(self, unit: int, rejects: Iterable[Reject]) -> None:
-        """Add those of a unit."""
-        for one in rejects:
-            self._lines.append((one.object, one.file, one.reason, one.flaw, unit))
-
-    def all(self) -> Rejects:
-        """Return all, in the order of the units."""
-        table = self._lines.table()
-        return Rejects(table.take(pa.array(np.argsort(table.column("unit").to_numpy(), kind="stable"))))
 
 
 def rejects_path(survey: Path) -> Path:

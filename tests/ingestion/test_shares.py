@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import FileSystemError
-from ictconvention.ingestion import side_tables
+from ictconvention.ingestion import growing_table, side_tables
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.ingestion.gathering import kept, source
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares
@@ -58,6 +58,7 @@ def share_into(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     frames = [one for unit in range(UNITS) for one in found(unit) if isinstance(one, FoundFrame)]
     monkeypatch.setattr(source, "FRAMES_AT_ONCE", -(-len(frames) // number))
     monkeypatch.setattr(source, "LINES_OF_BATCH", 50)
+    monkeypatch.setattr(growing_table, "ROWS_AT_ONCE", 4096 if number == 1 else 6)  # so that lines of a unit wait too
     monkeypatch.setattr(side_tables, "MEASUREMENTS_AT_ONCE", -(-3 * UNITS * (OBJECTS // 3) // number))
     monkeypatch.setattr(kept, "SHARD_FRAMES", 100)
 

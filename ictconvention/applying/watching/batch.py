@@ -16,7 +16,7 @@ from ictconvention.applying.watching.series import CANDIDATE, LINES, KnownSeries
 from ictconvention.applying.watching.topic import Message
 from ictconvention.core.errors import readable_os_errors
 from ictconvention.files.reading import UnreadableError
-from ictconvention.ingestion.found import Found, FoundFrame, Reject
+from ictconvention.ingestion.found import FRAME_LINES, Found, FoundFrame, Reject
 from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, gather_frames
 from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.gathering.shard_files import write_shards
@@ -104,7 +104,7 @@ def read_batch(
 
     readings = read_units(found, [messages], kind.size, kind.bands, known.work, 1, known.folder, nothing)
     ((_, reading),) = readings
-    lines, read.rejects = reading.frames, reading.rejects
+    lines, read.rejects = pa.concat_tables([FRAME_LINES.empty_table(), *reading.lines()]), list(reading.rejects)
     candidates = pa.array([candidate_at[place] for place in lines.column("file").to_pylist()], pa.int64())
     lines = lines.append_column(CANDIDATE, candidates)
     file = known.work / UNIT_POINTS

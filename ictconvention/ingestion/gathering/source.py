@@ -9,7 +9,7 @@ import pyarrow as pa
 from ictconvention.ingestion.found import FRAME_LINES, MASK_LINES
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares, in_groups, in_order
 from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
-from ictconvention.ingestion.rejects import Rejects, RejectsOfUnits
+from ictconvention.ingestion.rejects import Rejects
 from ictconvention.ingestion.unit_reading import UnitReading, masks_file
 
 LINES_OF_BATCH = 4096
@@ -55,18 +55,18 @@ class SourceReading:
 
 def collect(readings: Iterable[tuple[int, UnitReading]], lines: TableFile) -> SourceReading:
     """Return what is said of all units, whatever the order in which they were read."""
-    rejects, masks, bands = RejectsOfUnits(), dict[int, pa.Table](), set[str]()
+    rejects, masks, bands = dict[int, Rejects](), dict[int, pa.Table](), set[str]()
 
     def each() -> Iterable[pa.Table]:
         for number, reading in readings:
-            rejects.add(number, reading.rejects)
             bands.update(reading.bands)
+            if reading.rejects:
+                rejects[number] = reading.rejects
             if reading.masks.num_rows:
                 masks[number] = reading.masks
-            if reading.frames.num_rows:
-                yield reading.frames
+            yield from reading.lines()
 
     for table in in_groups(each(), LINES_OF_BATCH):
         lines.append(table)
     of_masks = pa.concat_tables([MASK_LINES.empty_table(), *(masks[number] for number in sorted(masks))])
-    return SourceReading(lines, rejects.all(), of_masks, bands)
+    return SourceReading(lines, Rejects.joined(rejects[number] for number in sorted(rejects)), of_masks, bands)

@@ -36,6 +36,12 @@ class FilePart:
         with self.path.open("rb") as file:
             return _read(file.fileno(), self.schema, self.places)
 
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows of each batch."""
+        with self.path.open("rb") as file:
+            for place in self.places:
+                yield _read(file.fileno(), self.schema, [place])
+
 
 class TableFile:
     """A table in a file, written in batches and read in batches, in any order.
@@ -77,10 +83,10 @@ class TableFile:
         for number in range(len(self)):
             yield self.read([number])
 
-    def part(self, numbers: Iterable[int]) -> FilePart:
-        """Return some batches as another process reads them; the file has a path."""
+    def part(self, numbers: Iterable[int] | None = None) -> FilePart:
+        """Return some batches, or all, as another process reads them; the file has a path."""
         assert self._path is not None  # what has none is read here alone
-        return FilePart(self._path, self.schema, tuple(self._places(numbers)))
+        return FilePart(self._path, self.schema, tuple(self._places(range(len(self)) if numbers is None else numbers)))
 
     def sync(self) -> None:
         """Wait until what was written is on the disk, so that another machine reads it."""
@@ -109,7 +115,7 @@ class WaitingTables:
 
     def new(self, name: str, schema: pa.Schema) -> TableFile:
         """Return a new, empty file."""
-        path = None if self.folder is None else self.folder / f"{len(self._files)}-{name}.arrow"
+        path = None if self.folder is None else self.folder / f"waiting-{len(self._files)}-{name}.arrow"
         self._files.append(TableFile(schema, path))
         return self._files[-1]
 
