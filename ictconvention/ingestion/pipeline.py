@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import pyarrow as pa
@@ -230,9 +229,8 @@ def ingest(
         readings = read_units(
             read, units, options.size, options.bands, scratch, options.jobs, options.out, progress, ours
         )
-        with readable_os_errors("keeping what is said of the frames", scratch or gettempdir()):
-            source = collect(readings, waiting.new("lines", FRAME_LINES))
-            found = made.gather(source, objects, left_out, waiting)
+        source = collect(readings, waiting.new("lines", FRAME_LINES))
+        found = made.gather(source, objects, left_out, waiting)
         kept = found.kept
         left = Rejects.of(rejects) + source.rejects + found.doubles
         remarks = [f"{pluralize(found.repeats, 'exact repeat')} of frames left out"] if found.repeats else []

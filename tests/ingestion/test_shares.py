@@ -1,7 +1,6 @@
 """An ingest in shares of whole objects: the same survey for any number of them, in memory that does not grow."""
 
 import hashlib
-import os
 import resource
 import tracemalloc
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.photometry.table import MEASUREMENTS
 from tests.ingestion.growing.nights import content
+from tests.refusals import refused
 
 UNITS, OBJECTS = 30, 40
 TABLE: dict[str, dict[str, Any]] = {f"o{n:02d}": {"class_name": ("AGN", "SN Ia")[n % 2]} for n in (31, 4, 17)}
@@ -161,11 +161,13 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_full_disk_leaves_no_survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: TableFile, table: pa.Table) -> int:
-        raise OSError(28, os.strerror(28))
+    begin = TableFile.__init__
 
-    monkeypatch.setattr(TableFile, "append", full)
-    with pytest.raises(FileSystemError):
+    def full(self: TableFile, schema: pa.Schema, path: Path | None) -> None:
+        begin(self, schema, Path("/dev/full"))
+
+    monkeypatch.setattr(TableFile, "__init__", full)
+    with refused(FileSystemError, "E-FILES-FULL", where=Path("/dev/full")):
         made(tmp_path / "s")
     assert not list(tmp_path.iterdir())
 

@@ -3,13 +3,17 @@
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
 
 import pyarrow as pa
 
+from ictconvention.core.errors import readable_os_errors
+
+DOING = "keeping what is said of the frames"
 Place = tuple[int, int]  # of a batch in its file: the first byte, and their number
 
 
@@ -58,18 +62,28 @@ class TableFile:
         self.schema = schema
         self.rows = 0
         self._path = path
-        self._file = TemporaryFile() if path is None else path.open("w+b")  # noqa: SIM115 - until `close`
+        with self._writing():
+            # Without a buffer: others read it by its place, and nothing is left to write when it is closed.
+            self._file = TemporaryFile(buffering=0) if path is None else path.open("w+b", buffering=0)  # noqa: SIM115
         self._ends = array("q", [0])
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def append(self, table: pa.Table) -> int:
-        """Write a table, which has a row at least, as one batch; return its number."""
+        """Write a table, which has a row at least, as one batch; return its number.
+
+        Raises
+        ------
+        FileSystemError
+            The disk does not allow it.
+        """
         (batch,) = table.combine_chunks().to_batches()
         content = batch.serialize()
-        self._file.write(content)
-        self._file.flush()  # others read it by its place
+        with self._writing():
+            rest = memoryview(content)
+            while rest:
+                rest = rest[self._file.write(rest) :]
         self._ends.append(self._ends[-1] + content.size)
         self.rows += table.num_rows
         return len(self) - 1
@@ -95,6 +109,9 @@ class TableFile:
     def close(self) -> None:
         """Close the file; it stays where it has a path."""
         self._file.close()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return readable_os_errors(DOING, self._path or gettempdir())
 
     def _places(self, numbers: Iterable[int]) -> list[Place]:
         return [(self._ends[number], self._ends[number + 1] - self._ends[number]) for number in numbers]
