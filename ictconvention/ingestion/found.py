@@ -141,7 +141,7 @@ class Reject:
 Found = FoundFrame | FoundMask | Measurement | Reject
 
 
-def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.DataType]]:
+def _columns(kind: type[FoundFrame] | type[Measurement] | type[Reject]) -> list[tuple[str, pa.DataType]]:
     """Return the columns of a table of such things, texts first, without pixels."""
     types: dict[Any, pa.DataType] = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
     ordered = sorted(fields(kind), key=lambda one: one.type is not str)
@@ -151,6 +151,7 @@ def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.D
 # What is kept of each frame but its pixels, of which there is a checksum; they lie in row `row` of the file of unit
 # `unit`.
 FRAME_LINES = pa.schema([*_columns(FoundFrame), *((name, pa.int64()) for name in ("crc32", "unit", "row"))])
+REJECT_LINES = pa.schema(_columns(Reject))
 MASK_LINES = pa.schema([("id", pa.string()), ("unit", pa.int64()), ("row", pa.int64())])  # where a mask lies, as above
 
 

@@ -1,23 +1,17 @@
-"""The frames of all objects, found in any order: each object's in time order, duplicates out, written in shards."""
+"""Frames of some objects, found in any order: each object's in time order, duplicates out, and what they say of it."""
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import UsageError
-from ictconvention.core.parallel import run_parallel
-from ictconvention.ingestion.found import Reject, place_of
-from ictconvention.survey.format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
+from ictconvention.ingestion.found import FRAME_LINES, Reject, place_of
+from ictconvention.ingestion.gathering.shares import ObjectOrder, in_order
 from ictconvention.survey.neighbours import median_position
-from ictconvention.survey.writer import SHARD_FRAMES, SurveyWriter, shard_name
 
-MOST_OPEN = 500  # files of pixels at once
 REPEATED_WITHIN = 1e-6  # [days]; frames of one band that are closer are one exposure
 
 
@@ -50,79 +44,81 @@ class GatheredFrames:
         return np.asarray(self.lines.column(name).to_numpy())
 
 
-def gather_frames(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, list[Reject], int]:
+def gather_frames(lines: pa.Table, order: ObjectOrder) -> tuple[GatheredFrames, pa.Table, int]:
     """Sort frames by object, time and band, and leave out all but one of each exposure.
 
     Parameters
     ----------
     lines : Table
         As of `FRAME_LINES`.
-    first : sequence of str
-        Objects that come first, in this order; the others follow by their ids.
+    order : ObjectOrder
+        The order of objects.
 
     Returns
     -------
     frames : GatheredFrames
-    rejects : list of Reject
-        Frames of an object in a band and at a time of which there is another; the one that was found first stays.
+    twice : Table
+        Lines about frames of an object in a band and at a time of which there is another, in their order; the one that
+        was found first stays.
     repeats : int
         How many were left out that have the same pixels as another one of their exposure: the same file or row twice.
     """
     id_ = lines.column("id").to_numpy(zero_copy_only=False)
-    place = {name: number for number, name in enumerate(first)}
-    for name in sorted(set(id_) - place.keys()):
-        place[name] = len(place)
+    place = {name: number for number, name in enumerate(sorted(set(id_), key=order.key))}
     owner = np.array([place[name] for name in id_], dtype=np.int64)
     band = np.unique(lines.column("band").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     mjd = lines.column("mjd").to_numpy()
-    order = np.lexsort((np.arange(len(mjd)), mjd, band, owner))
-    same = (np.diff(owner[order]) == 0) & (np.diff(band[order]) == 0) & (np.diff(mjd[order]) < REPEATED_WITHIN)
-    exposure = np.cumsum(np.concatenate([[0], ~same])) if len(order) else np.zeros(0, dtype=int)
-    pixels = np.column_stack([exposure, lines.column("crc32").to_numpy()[order]])
+    sorted_ = np.lexsort((np.arange(len(mjd)), mjd, band, owner))
+    same = (np.diff(owner[sorted_]) == 0) & (np.diff(band[sorted_]) == 0) & (np.diff(mjd[sorted_]) < REPEATED_WITHIN)
+    exposure = np.cumsum(np.concatenate([[0], ~same])) if len(sorted_) else np.zeros(0, dtype=int)
+    pixels = np.column_stack([exposure, lines.column("crc32").to_numpy()[sorted_]])
     new = np.unique(pixels, axis=0, return_index=True)[1]  # the first of equal frames
-    twice = order[1:][same]
-    repeats = np.delete(order, new)
+    again = sorted_[1:][same]
+    repeats = np.delete(sorted_, new)
+    kept = np.setdiff1d(np.arange(len(mjd)), again)
+    kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]
+    return GatheredFrames(lines.take(kept)), lines.take(np.setdiff1d(again, repeats)), len(repeats)
+
+
+def reject_doubles(tables: Iterable[pa.Table]) -> list[Reject]:
+    """Return a reject for each line of tables of doubles, in the order in which the frames were found.
+
+    Frames that a survey had before come first, in the order of their objects' ids.
+    """
+    lines = pa.concat_tables([FRAME_LINES.empty_table(), *tables])
+    old = lines.column("unit").to_numpy() < 0
+    before, now = lines.filter(pa.array(old)), lines.filter(pa.array(~old))
+    by_id = np.argsort(before.column("id").to_numpy(zero_copy_only=False), kind="stable")
     rejects = []
-    for line in lines.take(np.setdiff1d(twice, repeats)).to_pylist():
+    for line in [*before.take(pa.array(by_id)).to_pylist(), *in_order(now, ["unit", "row"]).to_pylist()]:
         where = place_of(line["file"], line["hdu"])
         rejects.append(Reject(line["id"], where, f"duplicate exposure in band {line['band']} at MJD {line['mjd']:.5f}"))
-    kept = np.setdiff1d(np.arange(len(mjd)), twice)
-    kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]
-    return GatheredFrames(lines.take(kept)), rejects, len(repeats)
+    return rejects
 
 
-def check_fluxes(flux_unit: str, frames: GatheredFrames, where: str) -> None:
-    """Refuse pixels that were all normalised and yet are claimed to be fluxes.
-
-    Raises
-    ------
-    UsageError
-        Naming the option that says so.
-    """
-    normalised = frames.lines.column("normalised").to_numpy(zero_copy_only=False)
-    if flux_unit == NANOMAGGY and len(frames) and normalised.all():
-        found = "every stamp has a length or a maximum of exactly 1: these pixels were normalised, and are no fluxes"
-        raise UsageError(
-            found, where, "give the fluxes, or say that there is no unit: --flux-unit none", "E-VALUE-UNITS"
-        )
-
-
-def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def descriptions(
+    frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]], known: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Return what is known of each object, as arguments of `SurveyWriter.add`.
 
     A position that the table of objects does not have is the median of those of its frames, `first_detection` [MJD]
-    the earliest that a frame knows, and `reliability` the median of those that its frames know.
+    the earliest that a frame knows, and `reliability` the median of those that its frames know. The latter two are of
+    all objects or of none: `known` names those of the columns that a frame of the survey knows, by default one of
+    these.
     """
     rows = []
     ra, dec, detected = (frames.number(name) for name in ("ra", "dec", "first_detection"))
     reliability = frames.number("reliability")
-    some_detected, some_rated = (np.isfinite(values).any() for values in (detected, reliability))
+    if known is None:
+        both = {"first_detection": detected, "reliability": reliability}
+        known = [name for name, values in both.items() if np.isfinite(values).any()]
+    some_detected, some_rated = "first_detection" in known, "reliability" in known
     for i, id_ in enumerate(frames.ids):
         here = slice(frames.start[i], frames.start[i + 1])
         row = dict(objects.get(id_, {}))
-        known = np.isfinite(ra[here]) & np.isfinite(dec[here])
-        if row.get("ra") is None and row.get("dec") is None and known.any():
-            row["ra"], row["dec"] = median_position(ra[here][known], dec[here][known])
+        placed = np.isfinite(ra[here]) & np.isfinite(dec[here])
+        if row.get("ra") is None and row.get("dec") is None and placed.any():
+            row["ra"], row["dec"] = median_position(ra[here][placed], dec[here][placed])
         if some_detected and row.get("first_detection") is None:
             finite = detected[here][np.isfinite(detected[here])]
             row["first_detection"] = float(finite.min()) if finite.size else None
@@ -131,87 +127,3 @@ def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]
             row["reliability"] = float(np.median(finite)) if finite.size else None
         rows.append(row)
     return rows
-
-
-def write_shards(
-    folder: Path,
-    header: SurveyHeader,
-    frames: GatheredFrames,
-    rows: Sequence[Mapping[str, Any]],
-    scratch: Path,
-    jobs: int,
-    masks: Mapping[str, tuple[Path, int]] | None = None,
-) -> int:
-    """Write the shards of a survey, side by side; return their number.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the survey.
-    header : SurveyHeader
-        Header of the survey.
-    frames : GatheredFrames
-        Frames of all objects.
-    rows : sequence of mapping
-        What is known of each object.
-    scratch : Path
-        Folder of the pixels.
-    jobs : int
-        Processes.
-    masks : mapping, optional
-        The file and row of each object's mask, by id; None where there are none.
-    """
-    shard = frames.start[:-1] // SHARD_FRAMES
-    first = np.flatnonzero(np.diff(shard, prepend=-1))
-    tasks = []
-    for number, (begin, end) in enumerate(zip(first.tolist(), [*first[1:].tolist(), len(frames.ids)], strict=True)):
-        start = frames.start[begin : end + 1]
-        lines = frames.lines.slice(start[0], start[-1] - start[0])
-        here = slice(begin, end)
-        ids, path = frames.ids[here], folder / shard_name(number)
-        of_masks = None if masks is None else [masks[id_] for id_ in ids]
-        tasks.append((path, header, lines, start - start[0], ids, rows[here], scratch, of_masks))
-    for _ in run_parallel(_write_shard, tasks, jobs, folder):
-        pass
-    return len(tasks)
-
-
-def _write_shard(
-    path: Path,
-    header: SurveyHeader,
-    lines: pa.Table,
-    start: NDArray[np.int64],
-    ids: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
-    scratch: Path,
-    masks: Sequence[tuple[Path, int]] | None,
-) -> None:
-    number = {name: i for i, name in enumerate(header.bands)}
-    band = np.array([number[name] for name in lines.column("band").to_pylist()], dtype=np.uint8)
-    unit, row = lines.column("unit").to_numpy(), lines.column("row").to_numpy()
-    known = {name: lines.column(name).to_numpy() for name in FRAME_COLUMNS if name != "band"}
-    opened: dict[Path, NDArray[Any]] = {}
-
-    def read(file: Path, row: int) -> NDArray[Any]:
-        if file not in opened:
-            if len(opened) > MOST_OPEN:
-                opened.clear()
-            opened[file] = np.load(file, mmap_mode="r").view(np.ndarray)
-        return np.asarray(opened[file][row])
-
-    shutil.rmtree(path, ignore_errors=True)  # of a worker that was lost before it could say that it had written it
-    with SurveyWriter(path, header, masks=masks is not None) as writer:
-        for i, id_ in enumerate(ids):
-            here = slice(start[i], start[i + 1])
-            places = zip(unit[here].tolist(), row[here].tolist(), strict=True)
-            pixels = [read(scratch / f"{u}.npy", r) for u, r in places]
-            own = dict(rows[i])
-            if masks is not None:
-                own["mask"] = read(*masks[i])
-            writer.add(
-                id_,
-                np.stack(pixels),
-                band=band[here],
-                **{name: values[here] for name, values in known.items()},
-                **own,
-            )

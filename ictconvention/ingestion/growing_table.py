@@ -1,6 +1,6 @@
 """A table that grows row by row while files are read."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -15,10 +15,13 @@ class GrowingTable:
     ----------
     schema : Schema
         Schema of the table.
+    give : function, optional
+        Takes the rows that are in Arrow, some thousand at a time; they are not kept then.
     """
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, give: Callable[[pa.Table], object] | None = None) -> None:
         self._schema = schema
+        self._give = give
         self._parts: list[pa.RecordBatch] = []
         self._rows: list[tuple[Any, ...]] = []
         self._packed = 0
@@ -31,9 +34,12 @@ class GrowingTable:
         self._rows.append(tuple(row))
         if len(self._rows) == ROWS_AT_ONCE:
             self._pack()
+            if self._give is not None:
+                self._give(pa.Table.from_batches(self._parts, self._schema))
+                self._parts = []
 
     def table(self) -> pa.Table:
-        """Return all rows."""
+        """Return all rows that were not given away."""
         self._pack()
         return pa.Table.from_batches(self._parts, self._schema)
 

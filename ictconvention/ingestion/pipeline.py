@@ -1,7 +1,7 @@
 """From what a reader finds to a survey: frames in any order are checked, sorted by object and time, and written.
 
-Files are read side by side, each frame once; pixels and measurements wait in a scratch folder inside the unfinished
-survey, so that memory holds no more than a line about each frame.
+Files are read side by side, each frame once. Pixels, measurements and a line about each frame wait in a scratch folder
+inside the unfinished survey, so that the memory of a new survey does not grow with the frames.
 """
 
 import shutil
@@ -19,12 +19,17 @@ from ictconvention.core.errors import UsageError, pluralize, readable_os_errors,
 from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
-from ictconvention.ingestion.gather import GatheredFrames, check_fluxes, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.gather import gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames, check_fluxes
+from ictconvention.ingestion.gathering.shard_files import write_shards
+from ictconvention.ingestion.gathering.shares import ObjectOrder
+from ictconvention.ingestion.gathering.source import SourceReading, collect
+from ictconvention.ingestion.gathering.table_file import WaitingTables
 from ictconvention.ingestion.growing.known import tell_apart
 from ictconvention.ingestion.growing.night import Night, open_night, settle
-from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
+from ictconvention.ingestion.rejects import Rejects, check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
-from ictconvention.ingestion.unit_reading import Progress, Reader, mask_places, read_units
+from ictconvention.ingestion.unit_reading import Progress, Reader, read_units
 from ictconvention.survey.format import TABLES, SurveyHeader
 from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.survey import Survey
@@ -127,8 +132,8 @@ class Ingested:
     ----------
     objects, frames : int
         In the survey.
-    rejects : list of Reject
-        What was left out.
+    rejects : Rejects
+        What was left out, a sequence of `Reject`.
     rejects_file : Path, optional
         The table of it; None where nothing was left out, or nothing was written.
     remarks : tuple of str
@@ -139,7 +144,7 @@ class Ingested:
 
     objects: int
     frames: int
-    rejects: list[Reject]
+    rejects: Rejects
     rejects_file: Path | None = None
     remarks: tuple[str, ...] = ()
     out: Path | None = None
@@ -211,11 +216,9 @@ def ingest(
     """
     check_renamed_bands(options.rename_band, bands_there, options.made_by)
     place: type[_OfNight] | type[_OfSurvey] = _OfNight if options.into else _OfSurvey
-    with place.taken(options) as made:
+    with place.taken(options) as made, WaitingTables(_make_scratch(made.folder)) as waiting:
         options, asked = made.options, options
-        scratch = None if made.folder is None else made.folder.partial / "scratch"
-        if scratch is not None:
-            scratch.mkdir()
+        scratch = waiting.folder
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
         left_out = _left_out(objects, classes, None if options.into and asked.classes is None else options.made_by)
@@ -226,40 +229,50 @@ def ingest(
         readings = read_units(
             read, units, options.size, options.bands, scratch, options.jobs, options.out, progress, ours
         )
-        rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
-        lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
-        kept, twice, repeats = made.gather(lines, objects, left_out, scratch)
-        rejects += twice
-        remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
-        there = {*kept.ids, *lines.column("id").unique().to_pylist()}
-        if objects_table is not None and lines.num_rows:
-            found = {*there, *made.known(objects), *(reject.object for reject in rejects if reject.object)}
-            remarks += check_matched(objects_table, objects, found, "the images")
+        source = collect(readings, waiting.new("lines", FRAME_LINES))
+        found = made.gather(source, objects, left_out, waiting)
+        kept = found.kept
+        left = Rejects.of(rejects) + source.rejects + found.doubles
+        remarks = [f"{pluralize(found.repeats, 'exact repeat')} of frames left out"] if found.repeats else []
+        if objects_table is not None and source.lines.rows:
+            there = {*found.read, *made.known(objects), *left.objects()}
+            if there.isdisjoint(objects):
+                there |= source.ids()
+            remarks += check_matched(objects_table, objects, there, "the images")
         check_fluxes(options.flux_unit, made.brought(kept), options.made_by)
         why = "which --classes does not name" if asked.classes is not None else "which the survey does not name"
         remarks += [
             f"{pluralize(number, 'object')} of the class {name}, {why}: without a label"
             for name, number in sorted(
-                Counter(left_out[id_] for id_ in {*there, *made.known(left_out)} & left_out.keys()).items()
+                Counter(left_out[id_] for id_ in {*found.read, *made.known(left_out)} & left_out.keys()).items()
             )
         ]
         of_objects = None if options.masks else asked.classes
-        remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
-        remarks += report_unused_names(asked.bands, kept.bands, of_objects, kept.ids, objects)
+        remarks += report_renamed_bands(ours, source.bands)
+        remarks += report_unused_names(asked.bands, kept.bands, of_objects, found.listed, objects)
         if everything_listed:
-            present = {*there, *made.known(objects), *(reject.object for reject in rejects)}
-            rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
-        count = lines.num_rows - len(twice) if options.into else len(kept)
-        rejects_file = None if scratch is None else save_rejects(rejects, options.out.absolute())
-        check_share(rejects, count, options.max_rejects, rejects_file, options.out, options.frames_each)
-        result = Ingested(len(kept.ids), len(kept), rejects, rejects_file)
+            present = {*found.read, *made.known(objects), *left.objects()}
+            left += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
+        count = source.lines.rows - len(found.doubles) if options.into else len(kept)
+        rejects_file = None if scratch is None else save_rejects(left, options.out.absolute())
+        check_share(left, count, options.max_rejects, rejects_file, options.out, options.frames_each)
+        result = Ingested(kept.objects, len(kept), left, rejects_file)
         if scratch is not None:
             with readable_os_errors("writing the survey", options.out):
-                masks = mask_places(readings, scratch) if options.masks else None
-                made.write(kept, objects, classes, scratch, masks, len(units))
+                masks = source.mask_places(scratch) if options.masks else None
+                made.write(kept, objects, classes, waiting, masks, len(units))
             result = replace(result, out=options.out)
         number, count = made.counted(kept)
         return replace(result, objects=number, frames=count, remarks=(*remarks, *made.remarks))
+
+
+def _make_scratch(folder: WholeFolder | None) -> Path | None:
+    """Make the folder of what waits; there is none in a dry run."""
+    if folder is None:
+        return None
+    scratch = folder.partial / "scratch"
+    scratch.mkdir()
+    return scratch
 
 
 class _OfSurvey:
@@ -288,15 +301,23 @@ class _OfSurvey:
 
     def gather(
         self,
-        lines: pa.Table,
+        source: SourceReading,
         objects: Mapping[str, Mapping[str, Any]],
         left_out: Mapping[str, str],
-        scratch: Path | None,
-    ) -> tuple[GatheredFrames, list[Reject], int]:
+        waiting: WaitingTables,
+    ) -> Gathered:
         """Sort all frames, each exposure once."""
-        return gather_frames(lines, list(objects))
+        order, twice = ObjectOrder(objects), list[pa.Table]()
+        gathered = Gathered(KeptFrames(waiting.new("kept", FRAME_LINES)))
+        for lines in source.shares(order, waiting):
+            frames, doubles, repeats = gather_frames(lines, order)
+            gathered.kept.append(frames)
+            gathered.listed.update(id_ for id_ in frames.ids if id_ in objects)
+            gathered.repeats += repeats
+            twice.append(doubles)
+        return replace(gathered, doubles=reject_doubles(twice), read=gathered.listed)
 
-    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+    def brought(self, kept: KeptFrames) -> KeptFrames:
         """Return the frames that were read now: all."""
         return kept
 
@@ -304,26 +325,27 @@ class _OfSurvey:
         """Return the objects that were there before: none."""
         return []
 
-    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
+    def counted(self, kept: KeptFrames) -> tuple[int, int]:
         """Return the numbers of objects and frames of the survey."""
-        return len(kept.ids), len(kept)
+        return kept.objects, len(kept)
 
     def write(
         self,
-        kept: GatheredFrames,
+        kept: KeptFrames,
         objects: Mapping[str, Mapping[str, Any]],
         classes: tuple[str, ...],
-        scratch: Path,
+        waiting: WaitingTables,
         masks: Mapping[str, tuple[Path, int]] | None,
         units: int,
     ) -> None:
         """Write the survey."""
-        options, folder = self.options, self.folder
+        options, folder, scratch = self.options, self.folder, waiting.folder
         assert folder is not None  # a dry run writes nothing
-        tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept.lines, scratch)
+        assert scratch is not None
+        tables = save_frame_sources(folder.partial, kept)
+        tables |= save_photometry(folder.partial, kept.lines, scratch, waiting)
         header = _header(options, _bands(options.bands, kept.bands), classes, {TABLES: tables, "read": units})
-        rows = descriptions(kept, objects)
-        shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
+        shards = write_shards(folder.partial, header, kept, objects, scratch, options.jobs, masks)
         shutil.rmtree(scratch)
         join_shards(folder.partial, count=shards)
         folder.complete()
@@ -348,18 +370,18 @@ class _OfNight:
 
     def gather(
         self,
-        lines: pa.Table,
+        source: SourceReading,
         objects: Mapping[str, Mapping[str, Any]],
         left_out: Mapping[str, str],
-        scratch: Path | None,
-    ) -> tuple[GatheredFrames, list[Reject], int]:
+        waiting: WaitingTables,
+    ) -> Gathered:
         """Sort the frames among those that the survey has, each exposure once."""
         options = self.options
-        twice, repeats = self._night.gather(lines, objects, left_out, options.relabel, options.made_by, scratch)
+        gathered = self._night.gather(source, objects, left_out, options.relabel, options.made_by, waiting)
         self.remarks = (*self._night.said.remarks, self._night.remark)
-        return self._night.kept, twice, repeats
+        return gathered
 
-    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+    def brought(self, kept: KeptFrames) -> KeptFrames:
         """Return the frames that were read now."""
         return self._night.added
 
@@ -367,28 +389,27 @@ class _OfNight:
         """Return the objects that the survey knows."""
         return tell_apart(objects, self._night.survey)
 
-    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
+    def counted(self, kept: KeptFrames) -> tuple[int, int]:
         """Return the numbers of objects and frames of the survey, with the night."""
         survey, night = self._survey, self._night
         if survey is not night.survey or self.folder is not None:
             return len(survey), int(survey.lengths.sum())
-        known = [night.survey.position(id_) for id_ in kept.ids if id_ in night.known.rows]
-        frames = int(survey.lengths.sum() - survey.lengths[known].sum()) + len(kept)
+        frames = int(survey.lengths.sum() - survey.lengths[night.changed].sum()) + len(kept)
         return len(survey) + night.new_objects, frames
 
     def write(
         self,
-        kept: GatheredFrames,
+        kept: KeptFrames,
         objects: Mapping[str, Mapping[str, Any]],
         classes: tuple[str, ...],
-        scratch: Path,
+        waiting: WaitingTables,
         masks: Mapping[str, tuple[Path, int]] | None,
         units: int,
     ) -> None:
         """Write the night, and make it part of the survey."""
         options = self.options
         made = {"made by": options.made_by, **options.provenance, "read": units}
-        self._survey = self._night.write(objects, classes, scratch, options.jobs, masks, made)
+        self._survey = self._night.write(objects, classes, waiting, options.jobs, masks, made)
         state = self._survey.hash[:SHORTEST_HASH]
         same = self._survey is self._night.survey
         self.remarks = (

@@ -2,16 +2,86 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
 from ictconvention.core.plain_file import open_plain
-from ictconvention.ingestion.found import Reject
+from ictconvention.ingestion.found import REJECT_LINES, Reject
+from ictconvention.ingestion.growing_table import GrowingTable
 
 COLUMNS = ("object", "file", "reason")
+AT_ONCE = 4096  # rejects that are objects of Python at a time
+
+
+class Rejects(Sequence[Reject]):
+    """What was left out, in order; a fifth of the memory of a list.
+
+    Parameters
+    ----------
+    table : Table
+        As of `REJECT_LINES`.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    @classmethod
+    def of(cls, rejects: Iterable[Reject]) -> "Rejects":
+        """Return some rejects."""
+        lines = GrowingTable(REJECT_LINES)
+        for one in rejects:
+            lines.append(getattr(one, name) for name in REJECT_LINES.names)
+        return cls(lines.table())
+
+    @classmethod
+    def joined(cls, parts: Iterable["Rejects"]) -> "Rejects":
+        """Return those of all parts, one after the other."""
+        return cls(pa.concat_tables([REJECT_LINES.empty_table(), *(part._table for part in parts)]))
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, key: int) -> Reject: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Rejects": ...
+    def __getitem__(self, key: int | slice) -> "Reject | Rejects":
+        """Return one, or some."""
+        places = range(len(self))[key]
+        if isinstance(places, range):
+            return Rejects(self._table.take(pa.array(places, pa.int64())))
+        return Reject(**self._table.slice(places, 1).to_pylist()[0])
+
+    def __iter__(self) -> Iterator[Reject]:
+        for first in range(0, len(self), AT_ONCE):
+            for row in self._table.slice(first, AT_ONCE).to_pylist():
+                yield Reject(**row)
+
+    def __add__(self, others: Iterable[Reject]) -> "Rejects":
+        return Rejects.joined([self, others if isinstance(others, Rejects) else Rejects.of(others)])
+
+    def __repr__(self) -> str:
+        return f"Rejects({list(self)!r})"
+
+    @property
+    def flaws(self) -> int:
+        """How many were not left out by choice."""
+        return int(pc.sum(self._table.column("flaw")).as_py() or 0)
+
+    def objects(self) -> set[str]:
+        """Return the ids of the objects that something was left out of."""
+        return {*pc.unique(self._table.column("object")).to_pylist()} - {""}
+
+    def without(self, reason: str) -> "Rejects":
+        """Return those that were left out for another reason."""
+        return Rejects(self._table.filter(pc.not_equal(self._table.column("reason"), reason)))
 
 
 def rejects_path(survey: Path) -> Path:
@@ -38,7 +108,7 @@ def check_rejects_place(survey: Path) -> None:
             raise UsageError(found, path, "give the survey another name, or move this file", "E-FILES-PROTECTED")
 
 
-def save_rejects(rejects: Sequence[Reject], survey: Path) -> Path | None:
+def save_rejects(rejects: Rejects, survey: Path) -> Path | None:
     """Write the table (object, file, reason); where nothing was left out, remove one that an earlier try left."""
     check_rejects_place(survey)
     path = rejects_path(survey)
@@ -52,10 +122,13 @@ def save_rejects(rejects: Sequence[Reject], survey: Path) -> Path | None:
     return path
 
 
-def reasons(rejects: Sequence[Reject], most: int = 5) -> list[str]:
+def reasons(rejects: Rejects, most: int = 5) -> list[str]:
     """Return the chief reasons, each with its number and an example."""
-    counts = Counter(_kind(reject) for reject in rejects)
-    examples = {_kind(reject): reject for reject in reversed(rejects)}
+    counts, examples = Counter[str](), dict[str, Reject]()
+    for reject in rejects:
+        kind = _kind(reject)
+        counts[kind] += 1
+        examples.setdefault(kind, reject)
     lines = [
         f"{number} x {examples[kind].reason} ({_named(examples[kind])})" for kind, number in counts.most_common(most)
     ]
@@ -63,7 +136,7 @@ def reasons(rejects: Sequence[Reject], most: int = 5) -> list[str]:
 
 
 def check_share(
-    rejects: Sequence[Reject], frames: int, most: float, table: Path | None, survey: Path, frames_each: int = 1
+    rejects: Rejects, frames: int, most: float, table: Path | None, survey: Path, frames_each: int = 1
 ) -> None:
     """Refuse a survey of which too much was left out, or all; each reject stands for `frames_each` frames.
 
@@ -72,7 +145,7 @@ def check_share(
     SurveyError
         With the chief reasons.
     """
-    lost = sum(reject.flaw for reject in rejects)
+    lost = rejects.flaws
     share = lost * frames_each / max(lost * frames_each + frames, 1)
     if frames and share <= most:
         return

@@ -3,16 +3,15 @@
 Measurements wait on the disk while files are read, since a night of alerts holds more of them than memory does.
 """
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from ictconvention.ingestion.gather import GatheredFrames
+from ictconvention.ingestion.gathering.kept import KeptFrames
+from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares, in_groups
+from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
 from ictconvention.survey.format import sha256
 from ictconvention.survey.growth.side_tables import (
     FRAME_SOURCES_FILE,
@@ -23,41 +22,50 @@ from ictconvention.survey.growth.side_tables import (
 )
 from ictconvention.survey.photometry.table import MEASUREMENTS
 
-BUCKETS = 256  # that objects are dealt into by their ids
-ROWS_AT_ONCE = 4_000_000  # measurements in memory
+ROWS_OF_GROUP = 32_768  # of Parquet, which a reader has in memory
+MEASUREMENTS_AT_ONCE = 8192
+EXPOSURE = ["id", "band", "mjd"]
 
 
 def keep_measurements(scratch: Path, number: int, measured: pa.Table) -> None:
     """Write the measurements of a unit, each once, where `save_photometry` finds them."""
     if measured.num_rows:
-        bucket = [zlib.crc32(id_.encode()) % BUCKETS for id_ in measured.column("id").to_pylist()]
-        table = measured.append_column("bucket", pa.array(bucket, pa.int32()))
-        pq.write_table(each_once(table), scratch / f"{number:06d}.parquet")
+        pq.write_table(each_once(measured), measurements_file(scratch, number))
 
 
-def save_frame_sources(folder: Path, frames: GatheredFrames) -> dict[str, str]:
+def measurements_file(scratch: Path, number: int) -> Path:
+    """Return where the measurements of a unit lie."""
+    return scratch / f"{number}.parquet"
+
+
+def save_frame_sources(folder: Path, frames: KeptFrames) -> dict[str, str]:
     """Write where each frame came from, its reliability and how stars calibrated it, where they are known.
 
     Returns the checksum by file.
     """
     names = ["id", "band", "mjd", "file", "hdu", "x", "y", "ra", "dec"]
-    names += ["reliability"] if np.isfinite(frames.number("reliability")).any() else []
-    names += ["calibration", "calibration_scatter"] if np.isfinite(frames.number("calibration_scatter")).any() else []
-    pq.write_table(frames.lines.select(names), folder / FRAME_SOURCES_FILE)
+    names += ["reliability"] if "reliability" in frames.known else []
+    names += ["calibration", "calibration_scatter"] if "calibration_scatter" in frames.known else []
+    schema = pa.schema([frames.schema.field(name) for name in names])
+    _write_groups(folder / FRAME_SOURCES_FILE, schema, (some.lines.select(names) for some in frames))
     return {FRAME_SOURCES_FILE: sha256(folder / FRAME_SOURCES_FILE)}
 
 
-def save_photometry(folder: Path, frames: pa.Table, scratch: Path, before: Sequence[Path] = ()) -> dict[str, str]:
+def save_photometry(
+    folder: Path, exposures: TableFile, scratch: Path, waiting: WaitingTables, before: Sequence[Path] = ()
+) -> dict[str, str]:
     """Write the measurements of all units, each once, without the detections of which there is a frame.
 
     Parameters
     ----------
     folder : Path
         Folder of the survey, or of its new night.
-    frames : Table
+    exposures : TableFile
         Its frames: id, band and mjd [d].
     scratch : Path
         Where `keep_measurements` wrote.
+    waiting : WaitingTables
+        Where they wait when they are sorted.
     before : sequence of Path
         Photometry of what there was before the night, whose measurements are not written again.
 
@@ -66,20 +74,38 @@ def save_photometry(folder: Path, frames: pa.Table, scratch: Path, before: Seque
     dict
         The checksum by file; empty where there is no measurement, or of a night none that is new.
     """
-    files = sorted(scratch.glob("*.parquet"))
+    files = sorted(scratch.glob("*.parquet"), key=lambda file: int(file.stem))  # in the order of the units
     if not files:
         return {}
+
+    def measured() -> Iterator[pa.Table]:
+        return (pq.read_table(file) for file in files)
+
+    def framed() -> Iterator[pa.Table]:
+        return (table.select(EXPOSURE) for table in exposures.tables())
+
     rows = sum(pq.read_metadata(file).num_rows for file in files)
-    passes = min(BUCKETS, -(-rows // ROWS_AT_ONCE))
-    kept, path, written = ds.dataset(files), folder / PHOTOMETRY_FILE, 0
-    with pq.ParquetWriter(path, MEASUREMENTS) as writer:
-        for chosen in np.array_split(np.arange(BUCKETS), passes):
-            bucket = ds.field("bucket")
-            table = kept.to_table(filter=(bucket >= int(chosen[0])) & (bucket <= int(chosen[-1])))
-            table = merge_measurements(without_known(table.select(MEASUREMENTS.names), before), frames)
-            writer.write_table(table)
-            written += table.num_rows
+    shares = Shares(measured, rows, ObjectOrder(), MEASUREMENTS_AT_ONCE)
+    dealt = shares.deal(measured, waiting.new("measured", MEASUREMENTS))
+    seen = shares.deal(framed, waiting.new("seen", pa.schema([exposures.schema.field(name) for name in EXPOSURE])))
+    path = folder / PHOTOMETRY_FILE
+    merged = (
+        merge_measurements(without_known(table, before), frames) for table, frames in zip(dealt, seen, strict=True)
+    )
+    written = _write_groups(path, MEASUREMENTS, merged)
     if before and not written:
         path.unlink()
         return {}
     return {PHOTOMETRY_FILE: sha256(path)}
+
+
+def _write_groups(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write tables one after the other, in groups of rows that do not depend on where they end; return all rows."""
+    rows = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for table in in_groups(tables, ROWS_OF_GROUP):
+            writer.write_table(table)
+            rows += table.num_rows
+        if not rows:
+            writer.write_table(schema.empty_table())
+    return rows

@@ -1,7 +1,7 @@
 """Read units of a source side by side: each frame is checked, and its pixels are kept until all frames are known."""
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +24,9 @@ from ictconvention.ingestion.found import (
     Reject,
     place_of,
 )
+from ictconvention.ingestion.gathering.table_file import FilePart, TableFile
 from ictconvention.ingestion.growing_table import GrowingTable
+from ictconvention.ingestion.rejects import Rejects
 from ictconvention.ingestion.side_tables import keep_measurements
 from ictconvention.survey.photometry.table import MEASUREMENTS
 from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_number, flaw_of_pixels
@@ -35,12 +37,57 @@ Progress = Callable[[int, int], object]
 
 @dataclass
 class UnitReading:
-    """A line about each frame and mask of one unit, and the rejects. Pixels and measurements lie in the scratch."""
+    """What is said of one unit; its pixels, its measurements and most of many lines about frames lie in the scratch.
+
+    Parameters
+    ----------
+    frames, masks : Table
+        A line about each frame and mask.
+    rejects : Rejects
+        What was left out.
+    earlier : FilePart, optional
+        The lines about the first of many frames, which are not in `frames`.
+    bands : set of str
+        As the source names them.
+    """
 
     frames: pa.Table
     masks: pa.Table
-    rejects: list[Reject] = field(default_factory=list)
-    bands: set[str] = field(default_factory=set)  # as the source names them
+    rejects: Rejects = field(default_factory=lambda: Rejects.of(()))
+    earlier: FilePart | None = None
+    bands: set[str] = field(default_factory=set)
+
+    def lines(self) -> Iterator[pa.Table]:
+        """Yield the lines about all frames; those that lie in a file of their own are gone with it then."""
+        if self.earlier is not None:
+            yield from self.earlier.tables()
+            self.earlier.path.unlink()
+        if self.frames.num_rows:
+            yield self.frames
+
+
+class _Spill:
+    """Takes the lines of a unit that do not fit in memory, to a file that is made for the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TableFile | None = None
+
+    def add(self, table: pa.Table) -> None:
+        if self._file is None:
+            self._file = TableFile(FRAME_LINES, self._path)
+        self._file.append(table)
+
+    def part(self) -> FilePart | None:
+        """Return what another process reads; None of nothing."""
+        if self._file is None:
+            return None
+        self._file.sync()
+        return self._file.part()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def read_units(
@@ -53,8 +100,8 @@ def read_units(
     out: Path,
     progress: Progress,
     renamed: Mapping[str, str] | None = None,
-) -> list[UnitReading]:
-    """Read all units; keep the pixels of sound frames and the measurements in the scratch, and the rest in memory.
+) -> Iterator[tuple[int, UnitReading]]:
+    """Read all units, and yield what is said of each; pixels of sound frames and measurements stay in the scratch.
 
     Parameters
     ----------
@@ -77,17 +124,16 @@ def read_units(
     renamed : mapping, optional
         Band by the name that it has in the source; `bands` are those of the survey.
 
-    Returns
-    -------
-    list of UnitReading
-        In the order of the units, whatever the number of processes.
+    Yields
+    ------
+    number : int
+        Of the unit; they come as they are read.
+    reading : UnitReading
     """
     task = partial(_read_unit, read, size, bands, renamed or {}, scratch)
-    readings: dict[int, UnitReading] = {}
-    for number, reading in run_parallel(task, list(enumerate(units)), jobs, out):
-        readings[number] = reading
-        progress(len(readings), len(units))
-    return [readings[number] for number in range(len(units))]
+    for done, (number, reading) in enumerate(run_parallel(task, list(enumerate(units)), jobs, out), start=1):
+        yield number, reading
+        progress(done, len(units))
 
 
 def _read_unit(
@@ -99,7 +145,8 @@ def _read_unit(
     number: int,
     unit: Any,
 ) -> UnitReading:
-    lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
+    spill = None if scratch is None else _Spill(scratch / f"{number}-lines.arrow")
+    lines, measured = GrowingTable(FRAME_LINES, None if spill is None else spill.add), GrowingTable(MEASUREMENTS)
     rejects, seen = list[Reject](), set[str]()
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
     masks, mask_array = GrowingTable(MASK_LINES), None
@@ -108,6 +155,8 @@ def _read_unit(
         # A pixel beyond float32 becomes infinite, which is a flaw, not a warning.
         if array is not None:
             unfinished.callback(array.abandon)
+        if spill is not None:
+            unfinished.callback(spill.close)
         for found in read(unit):
             if isinstance(found, FoundFrame | Measurement):
                 seen.add(found.band)
@@ -118,7 +167,7 @@ def _read_unit(
                 case FoundMask():
                     if scratch is not None:
                         if mask_array is None:
-                            mask_array = GrowingArray(_masks_file(scratch, number), np.dtype("u1"), (size, size))
+                            mask_array = GrowingArray(masks_file(scratch, number), np.dtype("u1"), (size, size))
                             unfinished.callback(mask_array.abandon)
                         mask_array.append(np.ascontiguousarray(found.values[None]))
                     masks.append((found.id, number, len(masks)))
@@ -141,17 +190,12 @@ def _read_unit(
             if mask_array is not None:
                 mask_array.close()
             keep_measurements(scratch, number, measured.table())
-    return UnitReading(lines.table(), masks.table(), rejects, seen)
+        earlier = None if spill is None else spill.part()
+    return UnitReading(lines.table(), masks.table(), Rejects.of(rejects), earlier, seen)
 
 
-def mask_places(readings: Sequence[UnitReading], scratch: Path) -> dict[str, tuple[Path, int]]:
-    """Return the file and row of each mask, by the id of its object."""
-    lines = pa.concat_tables([one.masks for one in readings])
-    ids, units, rows = (lines.column(name).to_pylist() for name in MASK_LINES.names)
-    return {id_: (_masks_file(scratch, unit), row) for id_, unit, row in zip(ids, units, rows, strict=True)}
-
-
-def _masks_file(scratch: Path, number: int) -> Path:
+def masks_file(scratch: Path, number: int) -> Path:
+    """Return where the masks of a unit lie."""
     return scratch / f"{number}-masks.npy"
 
 

@@ -325,7 +325,7 @@ def _write_shard(
 
 def _join_photometry(folder: Path) -> dict[str, Any]:
     """Make one table of photometry of those of the shards; return what the provenance says of it."""
-    parts = sorted(folder.glob(f"{POINTS}-*.parquet"))
+    parts = sorted(folder.glob(f"{POINTS}-*.parquet"), key=lambda part: (len(part.name), part.name))  # by their numbers
     if not parts:
         return {}
     with pq.ParquetWriter(folder / PHOTOMETRY_FILE, MEASUREMENTS) as writer:

@@ -259,6 +259,12 @@ def shard_name(number: int) -> str:
     return f"{SHARD_PREFIX}{number:05d}"
 
 
+def shard_folders(path: Path) -> list[Path]:
+    """Return the folders of the shards below a path, in the order of their numbers: 100000 comes after 99999."""
+    folders = (folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
+    return sorted(folders, key=lambda folder: (len(folder.name), folder.name))
+
+
 def join_shards(path: str | Path, count: int | None = None, more: Mapping[str, Any] | None = None) -> Survey:
     """Make one survey of the shards `path/shard-00000` and so on, and open it; call it again after more were added.
 
@@ -304,7 +310,7 @@ def join_shards(path: str | Path, count: int | None = None, more: Mapping[str, A
     if unfinished:
         fix = "wait for their writers; if none is at work, write these shards again or remove these folders"
         raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, fix, "E-SURVEY-UNFINISHED")
-    folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
+    folders = shard_folders(path)
     names = {folder.name for folder in folders}
     expected = {shard_name(number) for number in range(max(len(folders), 1) if count is None else count)}
     if missing := sorted(expected - names):

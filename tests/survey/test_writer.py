@@ -20,7 +20,7 @@ from ictconvention.core.errors import FileSystemError, SurveyError
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
-from ictconvention.survey.writer import SurveyWriter, join_shards
+from ictconvention.survey.writer import SurveyWriter, join_shards, shard_folders, shard_name
 from tests.conftest import HEADER, ROOT, image_series, write_survey
 from tests.refusals import refused
 
@@ -389,3 +389,9 @@ def test_a_shard_changed_after_joining_is_refused(tmp_path: Path, objects: list[
     with refused(SurveyError, "E-SURVEY-HASH", "shard-00000", where=tmp_path / "many/shard-00000/survey.json"):
         Survey.open(tmp_path / "many")
     assert len(join_shards(tmp_path / "many")) == 3
+
+
+def test_shards_beyond_a_hundred_thousand_keep_their_order(tmp_path: Path) -> None:
+    for number in (100_000, 99_999, 7):
+        (tmp_path / shard_name(number)).mkdir()
+    assert [folder.name for folder in shard_folders(tmp_path)] == ["shard-00007", "shard-99999", "shard-100000"]

@@ -16,8 +16,12 @@ from ictconvention.applying.watching.series import CANDIDATE, LINES, KnownSeries
 from ictconvention.applying.watching.topic import Message
 from ictconvention.core.errors import readable_os_errors
 from ictconvention.files.reading import UnreadableError
-from ictconvention.ingestion.found import Found, FoundFrame, Reject
-from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.found import FRAME_LINES, Found, FoundFrame, Reject
+from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, gather_frames
+from ictconvention.ingestion.gathering.kept import KeptFrames
+from ictconvention.ingestion.gathering.shard_files import write_shards
+from ictconvention.ingestion.gathering.shares import ObjectOrder
+from ictconvention.ingestion.gathering.table_file import WaitingTables
 from ictconvention.ingestion.unit_reading import read_units
 from ictconvention.survey.format import NANOMAGGY, TABLES, SurveyHeader, sha256
 from ictconvention.survey.growth.side_tables import merge_measurements
@@ -25,7 +29,7 @@ from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 
-UNIT_PIXELS, UNIT_POINTS = "0.npy", "000000.parquet"  # what `read_units` leaves of its first unit
+UNIT_PIXELS, UNIT_POINTS = "0.npy", "0.parquet"  # what `read_units` leaves of its first unit
 SURVEY = "batch"
 
 
@@ -99,7 +103,8 @@ def read_batch(
         pass
 
     readings = read_units(found, [messages], kind.size, kind.bands, known.work, 1, known.folder, nothing)
-    lines, read.rejects = readings[0].frames, readings[0].rejects
+    ((_, reading),) = readings
+    lines, read.rejects = pa.concat_tables([FRAME_LINES.empty_table(), *reading.lines()]), list(reading.rejects)
     candidates = pa.array([candidate_at[place] for place in lines.column("file").to_pylist()], pa.int64())
     lines = lines.append_column(CANDIDATE, candidates)
     file = known.work / UNIT_POINTS
@@ -162,7 +167,7 @@ def survey_of_batch(
     if not parts:
         return None, new
     names = [str(candidate) for candidate in candidates]
-    gathered, _, _ = gather_frames(pa.concat_tables(parts), names)
+    gathered, _, _ = gather_frames(pa.concat_tables(parts), ObjectOrder(names))
     own = gathered.lines.column(CANDIDATE).cast(pa.string()).to_numpy(zero_copy_only=False)
     there = {*own[own == gathered.lines.column("id").to_numpy(zero_copy_only=False)]}
     _refuse_doubles(read, of_id, there)
@@ -211,7 +216,10 @@ def _write(
         simulated=bool(kind.settings["simulated"]),
         provenance=provenance,
     )
-    count = write_shards(folder, header, frames, descriptions(frames, {}), known.folder, 1)
+    with WaitingTables(known.work) as waiting:
+        kept = KeptFrames(waiting.new("kept", frames.lines.schema))
+        kept.append(frames)
+        count = write_shards(folder, header, kept, {}, known.folder, 1)
     return join_shards(folder, count=count)
 
 

@@ -13,9 +13,14 @@ import pyarrow.compute as pc
 
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import UsageError, pluralize
-from ictconvention.ingestion.found import FRAME_LINES, Reject
-from ictconvention.ingestion.gather import GatheredFrames, descriptions, gather_frames, write_shards
-from ictconvention.ingestion.growing.known import KnownFrames, compare_pixels, known_frames, tell_apart
+from ictconvention.ingestion.found import FRAME_LINES
+from ictconvention.ingestion.gather import GatheredFrames, descriptions, gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames
+from ictconvention.ingestion.gathering.shard_files import write_shards
+from ictconvention.ingestion.gathering.shares import ObjectOrder
+from ictconvention.ingestion.gathering.source import SourceReading
+from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
+from ictconvention.ingestion.growing.known import compare_pixels, known_frames, tell_apart
 from ictconvention.ingestion.growing.state import NextState, write_joined
 from ictconvention.ingestion.growing.tables import Said, compare_rows
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
@@ -39,25 +44,36 @@ class Night:
         As it is before.
     folder : WholeFolder, optional
         The folder of the night, taken; None in a dry run.
+
+    Attributes
+    ----------
+    kept : KeptFrames
+        All frames of objects of which one is new.
+    added : KeptFrames
+        Those of them that the night brings.
+    exposures : TableFile
+        Lines about all frames of all objects of the night.
     """
 
     survey: Survey
     folder: WholeFolder | None
+    kept: KeptFrames = field(init=False)
+    added: KeptFrames = field(init=False)
+    exposures: TableFile = field(init=False)
     said: Said = field(default_factory=Said)
-    known: KnownFrames = field(default_factory=lambda: KnownFrames(FRAME_LINES.empty_table(), {}))
-    exposures: pa.Table = field(default_factory=FRAME_LINES.empty_table)
-    kept: GatheredFrames = field(default_factory=lambda: GatheredFrames(FRAME_LINES.empty_table()))
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # of known objects that the night has frames of
+    changed: list[int] = field(default_factory=list)  # positions of known objects with new frames
 
     def gather(
         self,
-        lines: pa.Table,
+        source: SourceReading,
         objects: Mapping[str, Mapping[str, Any]],
         left_out: Mapping[str, str],
         relabel: bool,
         where: str,
-        scratch: Path | None,
-    ) -> tuple[list[Reject], int]:
-        """Sort the frames of the night among those that the survey has of their objects; returns as `gather_frames`.
+        waiting: WaitingTables,
+    ) -> Gathered:
+        """Sort the frames of the night among those that the survey has of their objects.
 
         Known objects of which no frame is new, and none gives way to one that began earlier, are left alone.
 
@@ -67,43 +83,54 @@ class Night:
             The table of objects contradicts the survey, and nobody says that it is right.
         """
         self.said = compare_rows(self.survey, objects, relabel, where, left_out)
-        ids = tell_apart(set(lines.column("id").unique().to_pylist()), self.survey)
-        self.known = known_frames(self.survey, ids)
-        before, lines = compare_pixels(self.survey, self.known.lines, lines, scratch)
-        found, twice, repeats = gather_frames(pa.concat_tables([before, lines]), list(objects))
-        old = GatheredFrames(before)
-        count = dict(zip(old.ids, np.diff(old.start).tolist(), strict=True))
+        self.kept, self.added = (KeptFrames(waiting.new(name, FRAME_LINES)) for name in ("kept", "added"))
+        self.exposures = waiting.new("exposures", FRAME_LINES)
+        gathered, order, twice = Gathered(self.kept), ObjectOrder(objects), list[pa.Table]()
+        for lines in source.shares(order, waiting):
+            ids = lines.column("id").unique().to_pylist()
+            known = known_frames(self.survey, tell_apart(ids, self.survey))
+            before, new = compare_pixels(self.survey, known.lines, lines, waiting.folder)
+            found, doubles, repeats = gather_frames(pa.concat_tables([before, new]), order)
+            kept = self._with_new(found, GatheredFrames(before))
+            if len(found):
+                self.exposures.append(found.lines)
+            self.kept.append(kept)
+            self.added.append(GatheredFrames(kept.lines.filter(pc.greater_equal(kept.lines.column("unit"), 0))))
+            self.rows |= known.rows
+            self.changed += [self.survey.position(id_) for id_ in kept.ids if id_ in known.rows]
+            gathered.read.update(id_ for id_ in ids if id_ in objects)
+            gathered.listed.update(id_ for id_ in kept.ids if id_ in objects)
+            gathered.repeats += repeats
+            twice.append(doubles)
+        return replace(gathered, doubles=reject_doubles(twice))
+
+    def _with_new(self, found: GatheredFrames, before: GatheredFrames) -> GatheredFrames:
+        """Return the frames of objects of which one is new, or one that was there before is no more."""
+        count = dict(zip(before.ids, np.diff(before.start).tolist(), strict=True))
         mine = found.number("unit") >= 0
         stays = np.zeros(len(found), dtype=bool)
         for i, id_ in enumerate(found.ids):
             here = slice(found.start[i], found.start[i + 1])
             new = int(np.count_nonzero(mine[here]))
             stays[here] = id_ not in count or new > 0 or len(mine[here]) < count[id_]
-        self.exposures = found.lines
-        self.kept = GatheredFrames(found.lines.filter(pa.array(stays)))
-        return twice, repeats
-
-    @property
-    def added(self) -> GatheredFrames:
-        """The frames that the night brings."""
-        return GatheredFrames(self.kept.lines.filter(pc.greater_equal(self.kept.lines.column("unit"), 0)))
+        return GatheredFrames(found.lines.filter(pa.array(stays)))
 
     @property
     def new_objects(self) -> int:
         """How many objects the survey did not know."""
-        return sum(id_ not in self.known.rows for id_ in self.kept.ids)
+        return self.kept.objects - len(self.changed)
 
     @property
     def remark(self) -> str:
         """What the night brings, in words."""
-        frames, known = pluralize(len(self.added), "frame"), len(self.kept.ids) - self.new_objects
-        return f"this night: {frames} of {pluralize(self.new_objects, 'new object')} and {known} known"
+        frames = pluralize(len(self.added), "frame")
+        return f"this night: {frames} of {pluralize(self.new_objects, 'new object')} and {len(self.changed)} known"
 
     def write(
         self,
         objects: Mapping[str, Mapping[str, Any]],
         classes: tuple[str, ...],
-        scratch: Path,
+        waiting: WaitingTables,
         jobs: int,
         masks: Masks | None,
         made: Mapping[str, Any],
@@ -116,8 +143,8 @@ class Night:
             What a table says of objects, by id.
         classes : tuple of str
             Classes of the survey from now on.
-        scratch : Path
-            Where the pixels and measurements of the night are; it is removed.
+        waiting : WaitingTables
+            Whose folder has the pixels and measurements of the night; it is removed.
         jobs : int
             Processes.
         masks : mapping, optional
@@ -126,37 +153,37 @@ class Night:
             How the night was made, for the provenance.
         """
         assert self.folder is not None  # a dry run writes nothing
-        survey, partial, added = self.survey, self.folder.partial, self.added
+        assert waiting.folder is not None
+        survey, partial, added, scratch = self.survey, self.folder.partial, self.added, waiting.folder
         if masks is not None:
             self._check_masks(masks)
         before = list(side_files(survey, PHOTOMETRY_FILE))
-        measured = save_photometry(partial, self.exposures, scratch, before)
+        measured = save_photometry(partial, self.exposures, scratch, waiting, before)
         if not (len(self.kept) or self.said.values or measured):
             return survey
-        given = {
-            id_: self.known.rows[id_] | self.said.values.get(id_, {})
-            if id_ in self.known.rows
-            else objects.get(id_, {})
-            for id_ in self.kept.ids
-        }
-        rows = dict(zip(self.kept.ids, descriptions(self.kept, given), strict=True))
+        rows: dict[str, dict[str, Any]] = {}
+        for frames in self.kept:
+            given = {
+                id_: self.rows[id_] | self.said.values.get(id_, {}) if id_ in self.rows else objects.get(id_, {})
+                for id_ in frames.ids
+            }
+            rows |= zip(frames.ids, descriptions(frames, given, self.kept.known), strict=True)
         written: list[Shard] = []
         if len(added):
             save_frame_sources(partial, added)
             header = replace(survey.files.header, classes=classes, provenance=dict(made))
-            of_added = [rows[id_] for id_ in added.ids]
-            count = write_shards(partial, header, added, of_added, scratch, jobs, masks)
+            count = write_shards(partial, header, added, rows, scratch, jobs, masks)
             written = [open_shard(partial / shard_name(number)) for number in range(count)]
-        shutil.rmtree(scratch)
         state = NextState(survey, written, rows, self.said, list(objects))
         joined = write_joined(partial, survey, written, self.kept, state.known)
+        shutil.rmtree(scratch)
         table, places = state.tables(joined)
         about = {**made, "new objects": self.new_objects, "frames": len(added)}
         return commit_delta(survey, self.folder, table, places, about, classes)
 
     def _check_masks(self, masks: Masks) -> None:
         """Refuse a mask that is not that which the survey has of an object."""
-        for id_ in self.known.rows:
+        for id_ in self.rows:
             file, row = masks[id_]
             own = self.survey.read_masks([self.survey.position(id_)])[0]
             if not np.array_equal(np.load(file, mmap_mode="r")[row], own):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.ingestion.gather import GatheredFrames
+from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.growing.known import COLUMN_OF
 from ictconvention.ingestion.growing.tables import Said, order_of
 from ictconvention.survey.format import FRAME_COLUMNS, OBJECT_COLUMNS, STORAGE_COLUMNS
@@ -125,7 +126,7 @@ class NextState:
 
 
 def write_joined(
-    folder: Path, survey: Survey, written: Sequence[Shard], kept: GatheredFrames, known: Mapping[str, int]
+    folder: Path, survey: Survey, written: Sequence[Shard], kept: KeptFrames, known: Mapping[str, int]
 ) -> dict[str, Place]:
     """Write where the frames of known objects lie, in time order, with the per-frame columns; return each one's place.
 
@@ -137,47 +138,71 @@ def write_joined(
         As it is before.
     written : sequence of Shard
         Those of the night, which hold the frames of `kept` that are new, in its order.
-    kept : GatheredFrames
+    kept : KeptFrames
         All frames of the objects with new ones.
     known : mapping
         Position in the survey, by the id of a known object.
     """
     if not known:
         return {}
-    shards = [*survey.shards, *written]
-    unit, row = (kept.number(name).astype(np.int64) for name in ("unit", "row"))
-    mine = unit >= 0
-    ends = np.cumsum([len(shard.frames) for shard in written])
-    at = np.arange(np.count_nonzero(mine))
-    number = np.searchsorted(ends, at, side="right")
-    shard_of, row_of = -1 - unit, row.copy()
-    shard_of[mine] = len(survey.shards) + number
-    row_of[mine] = at - np.concatenate([[0], ends])[number] if len(at) else at
-    bands = {name: place for place, name in enumerate(survey.files.header.bands)}
-    place = pack(shard_of, row_of)
-    columns: dict[str, NDArray[Any]] = {FRAME_PLACE: place}
-    columns |= {name: kept.number(name) for name in FRAME_COLUMNS if name != "band"}
-    columns["band"] = np.array([bands[name] for name in kept.lines.column("band").to_pylist()])
     files = {name: GrowingArray(folder / f"{name}.npy", dtype, ()) for name, dtype in JOINED_COLUMNS.items()}
     places: dict[str, Place] = {}
+    at = 0  # of the new frames
     try:
-        for i, id_ in enumerate(kept.ids):
-            if id_ not in known:
-                continue
-            here = slice(kept.start[i], kept.start[i + 1])
-            position, fresh = known[id_], mine[here]
-            first, length = len(files[FRAME_PLACE]), int(fresh.size)
-            appended = int(np.count_nonzero(~fresh))
-            crc32, begin = 0, here.start
-            if appended == survey.lengths[position] and not fresh[:appended].any():  # the new ones are all later
-                crc32, begin = int(survey.checksums[position]), here.start + appended
-            frames = gather(shards, place[begin : here.stop])
-            places[id_] = (first, length, zlib.crc32(np.ascontiguousarray(frames).data, crc32))
-            for name, file in files.items():
-                file.append(np.ascontiguousarray(columns[name][here], dtype=JOINED_COLUMNS[name]))
+        for frames in kept:
+            columns, mine = _joined_columns(survey, written, frames, at)
+            at += int(np.count_nonzero(mine))
+            _append_joined(survey, written, frames, columns, mine, known, files, places)
         for file in files.values():
             file.close()
     finally:
         for file in files.values():
             file.abandon()
     return places
+
+
+def _joined_columns(
+    survey: Survey, written: Sequence[Shard], frames: GatheredFrames, at: int
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    """Return the per-frame columns of some objects, of which the first new frame is the `at`th, and which are new."""
+    unit, row = (frames.number(name).astype(np.int64) for name in ("unit", "row"))
+    mine = unit >= 0
+    ends = np.cumsum([len(shard.frames) for shard in written])
+    places = at + np.arange(np.count_nonzero(mine))
+    number = np.searchsorted(ends, places, side="right")
+    shard_of, row_of = -1 - unit, row.copy()
+    shard_of[mine] = len(survey.shards) + number
+    row_of[mine] = places - np.concatenate([[0], ends])[number] if len(places) else places
+    bands = {name: place for place, name in enumerate(survey.files.header.bands)}
+    columns: dict[str, NDArray[Any]] = {FRAME_PLACE: pack(shard_of, row_of)}
+    columns |= {name: frames.number(name) for name in FRAME_COLUMNS if name != "band"}
+    columns["band"] = np.array([bands[name] for name in frames.lines.column("band").to_pylist()])
+    return columns, mine
+
+
+def _append_joined(
+    survey: Survey,
+    written: Sequence[Shard],
+    kept: GatheredFrames,
+    columns: Mapping[str, NDArray[Any]],
+    mine: NDArray[np.bool_],
+    known: Mapping[str, int],
+    files: Mapping[str, GrowingArray],
+    places: dict[str, Place],
+) -> None:
+    """Write the columns of the known ones of some objects to the files, and add their places."""
+    shards, place = [*survey.shards, *written], columns[FRAME_PLACE]
+    for i, id_ in enumerate(kept.ids):
+        if id_ not in known:
+            continue
+        here = slice(kept.start[i], kept.start[i + 1])
+        position, fresh = known[id_], mine[here]
+        first, length = len(files[FRAME_PLACE]), int(fresh.size)
+        appended = int(np.count_nonzero(~fresh))
+        crc32, begin = 0, here.start
+        if appended == survey.lengths[position] and not fresh[:appended].any():  # the new ones are all later
+            crc32, begin = int(survey.checksums[position]), here.start + appended
+        frames = gather(shards, place[begin : here.stop])
+        places[id_] = (first, length, zlib.crc32(np.ascontiguousarray(frames).data, crc32))
+        for name, file in files.items():
+            file.append(np.ascontiguousarray(columns[name][here], dtype=JOINED_COLUMNS[name]))

@@ -57,7 +57,7 @@ def ingest_rubin(
 
 def _count_moving(made: Ingested) -> Ingested:
     """Count moving sources apart from what was rejected."""
-    others = [one for one in made.rejects if one.reason != MOVING]
+    others = made.rejects.without(MOVING)
     number = len(made.rejects) - len(others)
     if not number:
         return made

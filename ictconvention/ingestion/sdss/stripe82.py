@@ -8,6 +8,7 @@ from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.output_place import check_outside
 from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.rejects import Rejects
 from ictconvention.ingestion.request import PathLike, Request
 
 GIGABYTE = 1_000_000_000
@@ -85,7 +86,7 @@ def ingest_sdss(
     )
     planned = plan_survey(how, visits, options.jobs)
     if plan:
-        return Ingested(planned.objects, planned.stamps, rejects, remarks=(*planned.said, *remarks))
+        return Ingested(planned.objects, planned.stamps, Rejects.of(rejects), remarks=(*planned.said, *remarks))
     provenance = {
         "server": server,
         "sky": "subtracted, as the archive's frames are",

@@ -16,6 +16,7 @@ from ictconvention.core.plain_file import read_plain
 from ictconvention.survey.format import HEADER_FILE, OBJECTS_FILE, SHARD_PREFIX, read_header, sha256, write_header
 from ictconvention.survey.growth.states import PLACES_FILE, STATES_FOLDER, delta_name, state_file
 from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import shard_folders
 
 NIGHTS = "nights"  # entry of the provenance: how each night was made
 
@@ -62,7 +63,7 @@ def commit_delta(
     """
     pq.write_table(objects, folder.partial / OBJECTS_FILE)
     pq.write_table(places, folder.partial / PLACES_FILE)
-    shards = sorted(path.name for path in folder.partial.glob(f"{SHARD_PREFIX}*") if path.is_dir())
+    shards = [path.name for path in shard_folders(folder.partial)]
     listed = [
         {"folder": f"{folder.path.name}/{name}", "sha256": sha256(folder.partial / name / HEADER_FILE)}
         for name in shards

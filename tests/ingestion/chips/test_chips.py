@@ -73,7 +73,7 @@ def test_the_command_and_python_make_the_same_survey(tmp_path: Path) -> None:
 
 
 def test_masks_stay_with_their_chips_over_shards_and_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ictconvention.ingestion.gather.SHARD_FRAMES", 8)
+    monkeypatch.setattr("ictconvention.ingestion.gathering.kept.SHARD_FRAMES", 8)
     monkeypatch.setattr("ictconvention.ingestion.chips.reading.CHIPS_AT_ONCE", 3)
     images, masks = preligens(tmp_path, 7)
     survey = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=2).survey
