@@ -136,6 +136,8 @@ class _Course:
                         self._end(one)
                     if cut := [one for one in self.running if self.is_cut(one.job)]:
                         self._stop(cut)
+                        for one in cut:
+                            logger.info(f"{self._place(one.job)} ended early: {one.job.title}")
                     if status is not None:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup

@@ -1,7 +1,8 @@
-"""Which runs of a search are cut short: those that are behind the median of the runs of their fold before them.
+"""Which runs of a search are cut: those that are behind the median of the runs of their fold in earlier trials.
 
 The rule is Vizier's (Golovin et al. 2017), on the least validation loss so far. It decides by the losses of the runs
-alone and not by when somebody looks: a run that went on after the epoch that decides is cut all the same.
+alone and not by when somebody looks: a run that went on after the epoch that decides is cut all the same. Trials that
+are tried at once are compared with what was finished before all of them, so that their own order decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.sweeping.sweep import Job, validation_course
 
 FIRST = 5  # runs of a fold that are not cut, since no median is known yet
@@ -17,34 +19,41 @@ EARLY = 0.25  # share of the training epochs after which the first comparison is
 
 
 class MedianRule:
-    """The courses of the runs that a search has finished, and which of those under way are behind them."""
+    """The courses of the runs of a search, and which of the runs at hand are cut."""
 
     def __init__(self) -> None:
-        self._courses: dict[int, list[Sequence[float]]] = {}
-        self._trial: dict[Path, list[Job]] = {}
-        self._seen: dict[Path, tuple[int, bool]] = {}
+        self._courses: dict[Path, tuple[int, int, Sequence[float]]] = {}  # trial, fold, course of each finished run
+        self._trials: dict[int, Sequence[Job]] = {}
+        self._batch: dict[int, int] = {}
+        self._seen: dict[Path, tuple[int, bool]] = {}  # when its metrics were written, and whether it is behind
 
-    def add(self, jobs: Sequence[Job]) -> None:
-        """Add the runs of a trial that has finished."""
+    def add(self, number: int, jobs: Sequence[Job]) -> None:
+        """Add the runs of a trial that has finished; a run of several trials counts once, for the first."""
         for job in jobs:
-            self._courses.setdefault(job.options.fold.index, []).append(validation_course(job.folder, job.options))
+            course = validation_course(job.folder, job.options)
+            self._courses.setdefault(job.folder, (number, job.options.fold.index, course))
 
-    def begin(self, trials: Mapping[int, Sequence[Job]]) -> None:
-        """Name the jobs of the trials that are tried now: where one is behind, all of its trial end."""
-        self._seen = {}
-        self._trial = {job.folder: list(jobs) for jobs in trials.values() for job in jobs}
+    def begin(self, trials: Mapping[int, Sequence[Job]], batch: Mapping[int, int]) -> None:
+        """Name the jobs of the trials at hand, by number, and the first number of those that each was begun with."""
+        self._trials, self._batch, self._seen = dict(trials), dict(batch), {}
 
     def is_cut(self, job: Job) -> bool:
-        """Return whether the trial of a job ends here."""
-        return any(self._is_behind(one) for one in self._trial.get(job.folder, [job]))
+        """Return whether a job ends here: all jobs of a trial do, where one of them is behind."""
+        return any(self.cuts(number) for number, jobs in self._trials.items() if job in jobs)
 
-    def _is_behind(self, job: Job) -> bool:
-        course = validation_course(job.folder, job.options)
-        known, behind = self._seen.get(job.folder, (0, False))
-        if not behind and len(course) > known:
-            before = self._courses.get(job.options.fold.index, [])
+    def cuts(self, number: int) -> bool:
+        """Return whether a trial ends here."""
+        return any(self._is_behind(number, job) for job in self._trials[number])
+
+    def _is_behind(self, number: int, job: Job) -> bool:
+        written, behind = self._seen.get(job.folder, (0, False))
+        now = _written(RunFolder(job.folder).metrics)
+        if now != written:
+            course, fold = validation_course(job.folder, job.options), job.options.fold.index
+            first = self._batch[number]
+            before = [known for trial, of, known in self._courses.values() if of == fold and trial < first]
             behind = behind_at(course, before, *compared_epochs(job.options)) is not None
-            self._seen[job.folder] = (len(course), behind)
+            self._seen[job.folder] = (now, behind)
         return behind
 
 
@@ -76,3 +85,11 @@ def behind_at(course: Sequence[float], before: Sequence[Sequence[float]], first:
         if course[epoch - 1] > median(other[min(epoch, len(other)) - 1] for other in others):
             return epoch
     return None
+
+
+def _written(path: Path) -> int:
+    """Return when a file was written; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 JOURNAL = "tune.log"  # in the folder of the search: all that Optuna knows
+BATCH = "batch"  # of a trial: the first number of those that were begun with it
 HELD = "search"  # folder in it that a search holds; the folder itself is held by whoever runs the jobs
 Pruning = Literal["median", "none"]
 
@@ -40,7 +41,7 @@ class Run(Protocol):
     """Runs the waiting jobs of a sweep, so many at once, but for those that are cut; `run_jobs`."""
 
     def __call__(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
-        """Run them."""
+        """Run the jobs that wait."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def tune(
         Of what is tried.
     pruning : "median" or "none"
         Whether a trial ends where one of its runs is behind the median of the runs of its fold in earlier trials.
-    run : function
-        Runs the jobs.
+    run : Run
+        What runs the jobs; another one in tests.
 
     Raises
     ------
@@ -186,8 +187,12 @@ class _Search:
         for one in known:  # the record of the sweep names all runs
             with suppress(IctConventionError):
                 if one.state == TrialState.COMPLETE:
-                    self._note(self._jobs_of(one.params))
+                    self._note(one.number, self._jobs_of(one.params))
         batch = [(one.number, one.params) for one in begun if self._is_asked(one)]
+        firsts = {one.number: int(one.user_attrs.get(BATCH, one.number)) for one in begun}
+        if batch:  # alone: the next ones are then begun with those that an uninterrupted search begins them with
+            self._try(batch, firsts)
+            batch = []
         each = max(1, self.at_once // len(self.folds))
         while True:
             while len(batch) < each and (self._is_any_waiting() if grid else self._asked() < trials):
@@ -196,9 +201,11 @@ class _Search:
                 )  # whether or not the search was stopped before
                 trial = self.study.ask(self.distributions)
                 batch.append((trial.number, trial.params))
+                firsts[trial.number] = min(number for number, _ in batch)
+                trial.set_user_attr(BATCH, firsts[trial.number])
             if not batch:
                 return
-            self._try(batch)
+            self._try(batch, firsts)
             batch = []
 
     def _is_asked(self, one: "FrozenTrial") -> bool:
@@ -225,10 +232,14 @@ class _Search:
             if (combination := dict(zip(lists, values, strict=True))) not in tried:
                 self.study.enqueue_trial(combination)
 
-    def _try(self, batch: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+    def _try(self, batch: Sequence[tuple[int, Mapping[str, Any]]], firsts: Mapping[int, int]) -> None:
         """Run the jobs of some trials, and tell what came out."""
         of_trial: dict[int, list[Job]] = {}
         for number, chosen in batch:
+            if (same := self._find_complete(chosen)) is not None:
+                logger.info(f"trial {number} has the values of trial {same.number}, and is not repeated")
+                self.study.tell(number, same.value)
+                continue
             logger.info(f"trial {number}: {command(self._choices(chosen))}")
             try:
                 of_trial[number] = self._jobs_of(chosen)
@@ -237,22 +248,32 @@ class _Search:
                     raise
                 logger.warning(f"trial {number} cannot be: {error.found} ({error.where})")
                 of_trial[number] = []
+        if self.rule is not None:
+            self.rule.begin(of_trial, firsts)
         if any(of_trial.values()):
             for place, job in enumerate(self.jobs.values(), 1):
                 job.number = place
-            if self.rule is not None:
-                self.rule.begin(of_trial)
             self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_cut=self._is_cut)
-        cut = {number for number, jobs in of_trial.items() if any(map(self._is_cut, jobs))}
+        cut = {number for number in of_trial if self.rule is not None and self.rule.cuts(number)}
         for number, jobs in of_trial.items():
             self._tell(number, jobs, number in cut)
+        record = Sweep(self.folder, list(self.jobs.values()))  # without those that have no result
+        record.begin()
+        record.save()
 
     def _is_cut(self, job: Job) -> bool:
         return self.rule is not None and self.rule.is_cut(job)
 
-    def _note(self, jobs: Sequence[Job]) -> None:
+    def _find_complete(self, chosen: Mapping[str, Any]) -> "FrozenTrial | None":
+        """Return the first trial that has finished with these values, if there is one."""
+        from optuna.trial import TrialState
+
+        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return next((one for one in known if one.params == chosen), None)
+
+    def _note(self, number: int, jobs: Sequence[Job]) -> None:
         if self.rule is not None:
-            self.rule.add(jobs)
+            self.rule.add(number, jobs)
 
     def _is_of_every_trial(self, error: IctConventionError) -> bool:
         """Return whether the runs are refused in the same words without the values of a trial."""
@@ -278,23 +299,25 @@ class _Search:
     def _tell(self, number: int, jobs: Sequence[Job], is_cut: bool) -> None:
         from optuna.trial import TrialState
 
-        values = [validation_loss(job.folder, job.options) if is_finished(job) else None for job in jobs]
-        whole = [value for value in values if value is not None and isfinite(value)]
-        if is_cut or not jobs or len(whole) < len(jobs):
+        losses = [validation_loss(job.folder, job.options) for job in jobs]
+        known = [loss for loss in losses if loss is not None]
+        failed = any(job.state == "failed" for job in jobs) or not all(map(isfinite, known))
+        if failed or is_cut or not jobs or len(known) < len(jobs) or not all(map(is_finished, jobs)):
             for job in jobs:  # or the next trials would start it again
                 self.jobs.pop(job.folder, None)
-            self.study.tell(number, state=TrialState.PRUNED if is_cut else TrialState.FAIL)
-            if is_cut:
+            if is_cut and not failed:
+                self.study.tell(number, state=TrialState.PRUNED)
                 logger.info(f"trial {number} ended early: its validation loss is behind the median of those before")
             else:
+                self.study.tell(number, state=TrialState.FAIL)
                 logger.warning(f"trial {number} failed")
             return
-        self._note(jobs)
-        self.study.tell(number, fmean(whole))
+        self._note(number, jobs)
+        self.study.tell(number, fmean(known))
         best = self.study.best_trial
-        found = f"trial {number}: validation loss {fmean(whole):.4f}"
+        found = f"trial {number}: validation loss {fmean(known):.4f}"
         logger.info(
-            f"{found} in the mean of {pluralize(len(whole), 'fold')}; best {best.value:.4f}, trial {best.number}"
+            f"{found} in the mean of {pluralize(len(known), 'fold')}; best {best.value:.4f}, trial {best.number}"
         )
 
     def best(self) -> Best:

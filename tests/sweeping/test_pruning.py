@@ -4,18 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.runs.status import MetricsTable
 from ictconvention.sweeping import pruning
+from ictconvention.sweeping import sweep as sweeps
 from ictconvention.sweeping import tune as tuning
 from ictconvention.sweeping.pruning import behind_at, compared_epochs
 from ictconvention.sweeping.space import read_space
 from ictconvention.sweeping.sweep import Job, Sweep, validation_course
 from ictconvention.sweeping.tune import Pruning, tune
-from tests.small_runs import places
+from tests.small_runs import places, read_json
 from tests.sweeping.test_tune import journal_of, space_of
 
 optuna = pytest.importorskip("optuna")
@@ -36,7 +38,8 @@ class Trained:
         self.started: list[tuple[int, int]] = []
         self.epochs: dict[Path, int] = {}
         self.looks, self.stop_at = looks, stop_at
-        monkeypatch.setattr(tuning, "is_finished", lambda job: self.epochs.get(job.folder) == 4)
+        for module in (tuning, sweeps):
+            monkeypatch.setattr(module, "is_finished", lambda job: self.epochs.get(job.folder) == 4)
         monkeypatch.setattr(pruning, "FIRST", 3)
 
     def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
@@ -64,12 +67,12 @@ def words(work: Path, tmp_path: Path) -> list[str]:
 
 
 def searched(
-    words: list[str], folder: Path, runs: Trained, folds: tuple[int, ...] = (0,), rule: Pruning = "median"
+    words: list[str], folder: Path, runs: Trained, at_once: int = 1, rule: Pruning = "median", folds: int = 1
 ) -> Mapping[int, str]:
     """Return how the trial of each batch size ended."""
     sizes = ", ".join(map(str, COURSES))
     space = read_space(space_of(folder.parent, f"trainer.batch_size: [{sizes}]\n"), words)
-    tune(words, space, folder, len(COURSES), folds=folds, pruning=rule, run=runs.run)
+    tune(words, space, folder, len(COURSES), at_once, folds=range(folds), pruning=rule, run=runs.run)
     return {one.params["trainer.batch_size"]: one.state.name for one in journal_of(folder)}
 
 
@@ -128,7 +131,7 @@ def test_a_trial_of_several_folds_ends_with_the_first_run_that_is_behind(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = Trained(monkeypatch)
-    ends = searched(words, tmp_path / "search", runs, folds=(0, 1))
+    ends = searched(words, tmp_path / "search", runs, folds=2)
     cut = {size for size, end in ends.items() if end == "PRUNED"}
     assert cut
     assert {size for size, fold in runs.started if fold == 1} == ends.keys() - cut
@@ -149,3 +152,49 @@ def test_without_the_rule_every_trial_runs_to_its_end(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert set(searched(words, tmp_path / "search", Trained(monkeypatch), rule="none").values()) == {"COMPLETE"}
+
+
+def test_values_that_were_tried_to_the_end_are_not_tried_again(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A range has more trials than values: TPE asks for some again, slow starters among them."""
+    runs, space = Trained(monkeypatch), "trainer.batch_size: {low: 16, high: 19}\n"
+    best = tune(words, read_space(space_of(tmp_path, space), words), tmp_path / "search", 12, run=runs.run)
+    assert len(runs.started) == len({*runs.started})
+    trials = [one for one in journal_of(tmp_path / "search") if one.state.name == "COMPLETE"]
+    assert len(trials) > len({one.params["trainer.batch_size"] for one in trials})
+    assert all(one.value == min(COURSES[one.params["trainer.batch_size"]]) for one in trials)
+    recorded = read_json(tmp_path / "search" / "sweep.json")["jobs"]
+    assert {job["state"] for job in recorded} == {"finished"}
+    assert best.words[-1] in {word for job in recorded for word in job["overrides"]}
+    assert len(recorded) == len({one.params["trainer.batch_size"] for one in trials})
+
+
+def test_a_loss_that_is_no_number_is_a_failure_and_no_lack_of_promise(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COURSES, 17, [float("nan")] * 4)
+    ends = searched(words, tmp_path / "search", Trained(monkeypatch))
+    assert ends[17] == "FAIL"
+    assert "PRUNED" in ends.values()
+
+
+@pytest.mark.parametrize("told", [1, 2, 4])
+def test_who_dies_while_trials_at_once_are_told_cuts_the_same_ones(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    whole = searched(words, tmp_path / "whole", Trained(monkeypatch), at_once=3)
+    tell, calls = tuning._Search._tell, list[int]()
+
+    def die(search: tuning._Search, number: int, *arguments: Any) -> None:
+        if len(calls) == told:
+            raise KeyboardInterrupt
+        calls.append(number)
+        tell(search, number, *arguments)
+
+    runs, other = Trained(monkeypatch), [*words, f"runs={tmp_path}/other"]
+    with monkeypatch.context() as held:
+        held.setattr(tuning._Search, "_tell", die)
+        with pytest.raises(KeyboardInterrupt):
+            searched(other, tmp_path / "killed", runs, at_once=3)
+    assert searched(other, tmp_path / "killed", runs, at_once=3) == whole

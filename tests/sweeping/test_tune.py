@@ -33,7 +33,7 @@ class Stub:
         self.started: list[Path] = []
         self.stop_at, self.failing = stop_at, failing
         monkeypatch.setattr(tuning, "is_finished", lambda job: job.folder in self.losses)
-        monkeypatch.setattr(tuning, "validation_loss", lambda folder, _: self.losses[folder])
+        monkeypatch.setattr(tuning, "validation_loss", lambda folder, _: self.losses.get(folder))
 
     def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
         sweep.save()

@@ -58,7 +58,9 @@ def tune(
     space = read_space(Path(files[0]), words)
     from ictconvention.sweeping.tune import tune as search
 
-    text = json.dumps([[key, repr(one)] for key, one in space.dimensions.items()] + [folds, numbers["tune.seed"]])
+    text = json.dumps(
+        [[key, repr(one)] for key, one in space.dimensions.items()] + [folds, numbers["tune.seed"], pruning]
+    )
     name = f"tune-{sweep_name(words)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     folder = Path(options.runs) / "sweeps" / name
     best = search(words, space, folder, numbers["trials"], numbers["jobs"], folds, numbers["tune.seed"], pruning)
