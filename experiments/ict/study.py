@@ -277,7 +277,7 @@ def main() -> None:
 
     results = read_results(wanted.results)
     print(write_tables(wanted.results, results))
-    if wanted.results == RECORDED:
+    if wanted.results.resolve() == RECORDED.resolve():
         show_tables(HERE / "README.md", results)
     draw_results(wanted.results, results)
     print(f"tables and figures: {wanted.results}")

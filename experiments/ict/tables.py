@@ -14,7 +14,7 @@ from experiments.ict.regimes import REGIMES
 from experiments.ict.results import Result
 from experiments.markdown import head, line
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import pluralize
+from ictconvention.core.errors import UsageError, pluralize
 
 FILE = "tables.md"
 BEGIN, END = "<!-- tables, by --tables -->", "<!-- end of tables -->"  # of those of the recorded results in the README
@@ -29,9 +29,17 @@ def write_tables(folder: Path, results: Mapping[Job, Result]) -> str:
 
 
 def show_tables(readme: Path, results: Mapping[Job, Result]) -> None:
-    """Write the tables of the recorded results into the README, in the place of those that it has."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
+    """Write the tables of the recorded results into the README, in the place of those that it has.
+
+    Raises
+    ------
+    UsageError
+        It has no place for them.
+    """
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise UsageError("the README has no place for tables", readme, f"write {BEGIN} and {END}", "E-FILES-KIND")
     with whole_file(readme, "writing the tables") as partial:
         partial.write_text("\n".join([before + BEGIN, "", *lines_of(results), END + after]), encoding="utf-8")
 

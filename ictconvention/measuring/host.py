@@ -34,7 +34,7 @@ def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[n
         Of each band: asinh of the fluxes within 1, 2, 3.5 and 5.5 arcsec, the quotients of the first and the third and
         of the second and the fourth, and the distance of the light's centroid from the centre [arcsec]. Pixels without
         a value count as the mean of the circle's others, and nothing in the centroid. NaN where a band has no frame, a
-        circle does not fit in the stamp, or half of its pixels have no value.
+        circle does not fit in the stamp, or more than half of its pixels have no value.
     """
     height, width = median.shape[1:]
     where = _apertures(height, width, float(pixel_scale))

@@ -18,11 +18,20 @@ LONG = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=400"]
 
 
 @pytest.fixture(scope="module")
-def copier() -> Iterator[Copier]:
-    made = Copier(job_environment(1, 1, None) | {"OMP_NUM_THREADS": "1"})
-    assert made.wait_until_ready()
+def copiers() -> Iterator[list[Copier]]:
+    made: list[Copier] = []
     yield made
-    made.close()
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def copier(copiers: list[Copier]) -> Copier:
+    """Return the copier of the tests of this file; a new one where a test has killed it."""
+    if not copiers or copiers[-1]._process.poll() is not None:
+        copiers.append(Copier(job_environment(1, 1, None) | {"OMP_NUM_THREADS": "1"}))
+        assert copiers[-1].wait_until_ready()
+    return copiers[-1]
 
 
 def begin(copier: Copier, words: list[str], log: Path) -> PreparedProcess:
@@ -76,10 +85,7 @@ def test_what_cannot_import_the_trainer_says_so_however_many_files_are_open() ->
 
 
 def test_a_job_outlives_what_it_is_a_copy_of(copier: Copier, work: Path, tmp_path: Path) -> None:
-    """A kill for lack of memory may strike that process too; its jobs go on, and nobody takes them for ended.
-
-    The last test of this file: after it there is nothing to copy any more.
-    """
+    """A kill for lack of memory may strike that process too; its jobs go on, and nobody takes them for ended."""
     job = begin_long(copier, work, tmp_path)
     copier._process.kill()
     time.sleep(0.3)

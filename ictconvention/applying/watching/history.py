@@ -4,6 +4,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,8 @@ class History:
     def of_objects(self, ids: Sequence[str], folder: Path, unit: int) -> tuple[NewFrames, Path] | None:
         """Return what the survey has of some objects, and the file of the pixels; None where it has nothing.
 
+        An object without a frame in the bands of the stream is none that it has.
+
         Parameters
         ----------
         ids : sequence of str
@@ -56,7 +59,8 @@ class History:
         unit : int
             Number of the batch that it makes.
         """
-        known = tell_apart(ids, self._survey)
+        if not (known := tell_apart(ids, self._survey)):
+            return None
         lines = known_frames(self._survey, known).lines
         lines = lines.filter(pc.is_in(lines.column("band"), value_set=self._bands))
         if not lines.num_rows:
@@ -76,34 +80,53 @@ class History:
             for one in FRAME_LINES
         }
         columns[CANDIDATE] = pa.array(np.full(count, RECALLED), pa.int64())
-        return NewFrames(pa.table(columns, LINES), self._points_of(known)), folder / FILE
+        return NewFrames(pa.table(columns, LINES), self._points_of(lines.column("id").unique())), folder / FILE
 
-    def _points_of(self, ids: Sequence[str]) -> pa.Table:
+    def _points_of(self, ids: pa.Array) -> pa.Table:
         if self._points is None:
             return MEASUREMENTS.empty_table()
-        some = pc.is_in(self._points.column("id"), value_set=pa.array(ids, pa.string()))
+        some = pc.is_in(self._points.column("id"), value_set=ids)
         return self._points.select(MEASUREMENTS.names).filter(some).cast(MEASUREMENTS)
 
 
 def _check(survey: Survey, kind: AlertKind) -> None:
     """Refuse a survey whose stamps are not those of the stream."""
-    header = survey.header
-    said = str(header.provenance.get("cutout", header.provenance.get(MADE_BY, "")))
+    header, asked = survey.header, kind.settings
+    made = str(header.provenance.get(MADE_BY, ""))
+    said = str(header.provenance.get("cutout", made))
     cutout = "difference" if re.search(r"\bdifference\b", said) else "science"
-    simulated = bool(kind.settings["simulated"])
+    sky = {True: "simulated", False: "real"}
     other = {
-        f"stamps of {header.stamp_size} pixels, and not {kind.size}": header.stamp_size != kind.size,
-        f"pixels of {header.pixel_scale:g} arcsec, and not {kind.pixel_scale:g}": abs(
-            header.pixel_scale / kind.pixel_scale - 1
-        )
-        > SAME_SCALE,
-        f"fluxes in {header.flux_unit}, and not {NANOMAGGY}": header.flux_unit != NANOMAGGY,
-        f"{cutout} images, and not {kind.settings['cutout']} images": cutout != kind.settings["cutout"],
-        f"a {'simulated' if header.simulated else 'real'} sky, and not a {'simulated' if simulated else 'real'} one": (
-            header.simulated != simulated
+        f"was made by {made!r}": not re.search(rf"\bingest\W{{1,3}}{kind.name}\b", made),
+        f"has stamps of {header.stamp_size} pixels, and not {kind.size}": header.stamp_size != kind.size,
+        f"has pixels of {header.pixel_scale:g} arcsec, and not {kind.pixel_scale:g}": (
+            abs(header.pixel_scale / kind.pixel_scale - 1) > SAME_SCALE
         ),
+        f"has fluxes in {header.flux_unit}, and not {NANOMAGGY}": header.flux_unit != NANOMAGGY,
+        f"has no image of {', '.join(kind.bands)}": {*header.bands}.isdisjoint(kind.bands),
+        f"is of {cutout} images, and not of {asked['cutout']} ones": cutout != asked["cutout"],
+        f"is of a {sky[header.simulated]} sky, and not of a {sky[bool(asked['simulated'])]} one": (
+            header.simulated != bool(asked["simulated"])
+        ),
+        **{
+            f"was made with {name} {own}, and not {asked[name]}": own != asked[name]
+            for name, own in _options(made, kind).items()
+        },
     }
     if wrong := [what for what, is_other in other.items() if is_other]:
-        found = f"its frames are no beginning of those of the stream: it has {'; '.join(wrong)}"
-        fix = f"take a survey of `ingest {kind.name}` that is like the training survey of the run"
+        found = f"its frames are no beginning of those of the stream: the survey {'; '.join(wrong)}"
+        fix = f"take a survey of `ingest {kind.name}` that was made as the training survey of the run"
         raise UsageError(found, survey.path, fix, "E-SURVEY-UNSUITED")
+
+
+def _options(made: str, kind: AlertKind) -> dict[str, Any]:
+    """Return how a survey was made: what its command, or its call, says of the options that the stream has too."""
+    usual = {"sky": kind.name == "ztf" and kind.settings["cutout"] == "science", "rotate": True}
+    found: dict[str, Any] = {}
+    for name, value in usual.items():
+        said = re.search(rf"--(no-)?{name}\b|\b{name}=(True|False)\b", made)
+        found[name] = value if said is None else said[1] is None and said[2] != "False"
+    for name, nothing in (("zero_point", None), ("min_reliability", 0.0)):
+        said = re.search(rf"(?:--{name.replace('_', '-')}[ =]|\b{name}=)([-+.\deE]+)", made)
+        found[name] = nothing if said is None else float(said[1])
+    return {name: value for name, value in found.items() if name in kind.settings}

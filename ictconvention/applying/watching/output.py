@@ -28,8 +28,9 @@ from ictconvention.ingestion.rejects import COLUMNS
 from ictconvention.reading.json_file import JsonRecord
 
 RECORD, STATE, REJECTS = "watch.json", "state", "rejects.csv"
+HISTORY = "survey"  # of the record: that which has frames from before the stream
 TOPICS = "topics"  # of the record: those that were begun
-FORMAT, VERSION = "ictconvention watch", 1
+FORMAT, VERSION = "ictconvention watch", 2
 READ = JsonRecord(dict[str, Any], UsageError, "E-STREAM-STATE", "restore it from a copy", "a record of a watch")
 DIGITS = 8  # of the number of a file of rows
 
@@ -76,12 +77,29 @@ class WatchFolder:
         before = record.get("alerts")
         if record.get("format") != FORMAT or not isinstance(before, dict):
             raise UsageError("this is no record of a watch", file, "restore it from a copy", "E-STREAM-STATE")
+        if record.get("version") != VERSION:
+            found = (
+                f"another version of ictconvention has written this folder ({record.get('version')}, here {VERSION})"
+            )
+            raise UsageError(found, file, "watch into a new folder, from the oldest alert on", "E-STREAM-STATE")
         if differ := [name for name in settings if before.get(name) != settings[name]]:
             name = differ[0]
             found = f"what is here was read with {name} {before.get(name)}, and now it is {settings[name]}"
             raise UsageError(found, path, "give the same, or a new folder", "E-COMMAND-CONFLICT")
         self.group = group or str(record.get("group"))
         self._record = record
+
+    def note_survey(self, survey: Path | None) -> str | None:
+        """Keep which survey has frames from before; return a warning where only an earlier start had one."""
+        before = self._record.get(HISTORY)
+        if survey is None:
+            return (
+                before and f"an earlier start had --survey {before}: objects that are new from now on begin without it"
+            )
+        if before != str(survey):
+            self._record[HISTORY] = str(survey)
+            self._write()
+        return None
 
     def has_begun(self, topic: str) -> bool:
         """Return whether a topic was read from already, whatever the brokers remember of it."""

@@ -264,6 +264,8 @@ def watch(
         folder = WatchFolder(out, kind.settings, options.group)
         rows_topic = None if rows_to is None else RowsTopic(rows_to, settings or {})
         working = Watch(runs, kind, folder, schema, options, rows_topic, survey)
+        if line := folder.note_survey(None if survey is None else survey.path):
+            warn(line)
         newest = options.newest and not folder.has_begun(address.topic)
         topic = Topic(address, folder.group, dict(settings or {}), newest, warn)
         try:

@@ -73,7 +73,15 @@ def _event_loop() -> Iterator[Any]:
         begun.set_result((IOLoop.current(), end))
         await end.wait()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="event loop of dask", daemon=True)
+    def begin() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = threading.Thread(target=begin, name="event loop of dask", daemon=True)
     thread.start()
     try:
         loop, end = begun.result(JOIN)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from ictconvention.applying.watching.series import CANDIDATE, RECALLED
 from ictconvention.cli.main import app
 from ictconvention.core.errors import SurveyError, UsageError
 from tests.applying.watching.streams import Broker, by_candidate, packets_of, rows_in, ztf_alerts, ztf_survey
@@ -12,6 +14,12 @@ from tests.applying.watching.test_watch import check_same, predicted, watched
 from tests.refusals import refused
 
 OBJECTS, EACH, BEFORE = range(4), 4, 8  # half of the alerts are in the survey
+
+
+def recalled(out: Path) -> int:
+    """Return how many frames of a survey a watch has kept."""
+    tables = [pq.read_table(file) for file in (out / "state").glob("*.lines.parquet")]
+    return sum(table.column(CANDIDATE).to_pylist().count(RECALLED) for table in tables)
 
 
 def test_rows_are_what_predict_says_of_the_survey_and_the_stream_together(
@@ -57,7 +65,8 @@ def test_what_was_recalled_is_kept_and_a_survey_of_later_adds_what_is_not_known_
     broker.put("recalled", packets[2:4])
     watched(points_run, broker.address("recalled"), tmp_path / "out", "--survey", survey.path)
     broker.put("recalled", packets[4:5])
-    watched(points_run, broker.address("recalled"), tmp_path / "out")
+    lines = watched(points_run, broker.address("recalled"), tmp_path / "out")
+    assert [str(survey.path) in line for line in lines if line.startswith("warning")] == [True]
     broker.put("recalled", packets[5:])
     watched(points_run, broker.address("recalled"), tmp_path / "out", "--survey", survey.path)
     broker.put("begun", packets[2:3])
@@ -65,6 +74,7 @@ def test_what_was_recalled_is_kept_and_a_survey_of_later_adds_what_is_not_known_
     broker.put("begun", packets[3:4])
     watched(points_run, broker.address("begun"), tmp_path / "begun", "--survey", survey.path)
     assert [row["frames"] for row in rows_in(tmp_path / "out")] == [3, 4, 5, 6]
+    assert recalled(tmp_path / "out") == 2
     assert [row["frames"] for row in rows_in(tmp_path / "begun")] == [1, 4]
 
 
@@ -84,18 +94,23 @@ def test_who_dies_after_a_survey_was_asked_asks_it_no_second_time(
         assert isinstance(CliRunner().invoke(app, ["watch", *words]).exception, ZeroDivisionError)
     watched(points_run, broker.address("dies"), tmp_path / "out", "--survey", survey.path)
     assert [row["frames"] for row in rows_in(tmp_path / "out")] == [3, 4]
+    assert recalled(tmp_path / "out") == 2
 
 
 def test_a_survey_of_other_frames_is_refused(points_run: Path, broker: Broker, tmp_path: Path) -> None:
-    packets = packets_of(ztf_alerts([1], each=2))
-    broker.put("other", packets)
+    alerts = ztf_alerts([1], each=2)
+    alerts[0]["candidate"]["fid"] = 3
+    broker.put("other", packets_of(alerts))
     for options, named in (
         ({"cutout": "difference"}, "difference"),
         ({"size": 20}, "20"),
         ({"simulated": True}, "simulated"),
         ({"bin_pixels": True}, "2.02"),
+        ({"sky": False}, "sky"),
+        ({"zero_point": 26.0}, "zero_point"),
+        ({"bands": ["i"]}, "g, r"),
     ):
-        survey = ztf_survey(tmp_path / named, packets, **options)
+        survey = ztf_survey(tmp_path / named.replace(", ", ""), packets_of(alerts), **options)
         with refused(UsageError, "E-SURVEY-UNSUITED", named, where=survey.path):
             watched(points_run, broker.address("other"), tmp_path / "out", "--survey", survey.path)
     with refused(SurveyError, "E-SURVEY-MISSING", where="nowhere"):
@@ -112,5 +127,5 @@ def test_of_other_bands_those_of_the_run_count(
     survey = ztf_survey(tmp_path / "before", packets[:3], bands=bands)
     broker.put(f"bands-{len(bands)}", packets[3:])
     watched(points_run, broker.address(f"bands-{len(bands)}"), tmp_path / "out", "--survey", survey.path)
-    seen = sum(2 - one["candidate"]["fid"] == 0 or len(bands) == 3 for one in alerts[:3])
-    assert [row["frames"] for row in rows_in(tmp_path / "out")] == [1 + seen]
+    assert [one["candidate"]["fid"] for one in alerts[:3]] == [2, 1, 2]  # r, g, r
+    assert [row["frames"] for row in rows_in(tmp_path / "out")] == [3 if bands == ["r"] else 4]
