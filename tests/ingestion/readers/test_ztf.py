@@ -194,7 +194,7 @@ def test_photometry_of_many_passes_is_that_of_one(tmp_path: Path, monkeypatch: p
     alerts = [alert(f"ZTF{n}", day=n, previous=[detection(n - 5), limit(n - 3)]) for n in range(40)]
     folder = from_avro(tmp_path, *alerts)
     whole = made("ztf", folder, tmp_path / "one").photometry
-    monkeypatch.setattr(side_tables, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(side_tables, "MEASUREMENTS_AT_ONCE", 7)
     parts = made("ztf", folder, tmp_path / "many").photometry
     rows = [sorted(zip(*one.values(), strict=True), key=str) for one in (whole, parts)]
     assert len(rows[0]) == 80
