@@ -346,6 +346,7 @@ class _OfSurvey:
         tables |= save_photometry(folder.partial, kept.lines, scratch, waiting)
         header = _header(options, _bands(options.bands, kept.bands), classes, {TABLES: tables, "read": units})
         shards = write_shards(folder.partial, header, kept, objects, scratch, options.jobs, masks)
+        waiting.close()  # of a file that is open, a shared file system keeps something in the folder
         shutil.rmtree(scratch)
         join_shards(folder.partial, count=shards)
         folder.complete()

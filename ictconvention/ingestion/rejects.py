@@ -21,7 +21,7 @@ AT_ONCE = 4096  # rejects that are objects of Python at a time
 
 
 class Rejects(Sequence[Reject]):
-    """What was left out, in order; a fifth of the memory of a list.
+    """What was left out, in order, in little memory.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Rejects(Sequence[Reject]):
         """Return some rejects."""
         lines = GrowingTable(REJECT_LINES)
         for one in rejects:
-            lines.append(getattr(one, name) for name in REJECT_LINES.names)
+            lines.append(line_of(one))
         return cls(lines.table())
 
     @classmethod
@@ -67,6 +67,11 @@ class Rejects(Sequence[Reject]):
     def __add__(self, others: Iterable[Reject]) -> "Rejects":
         return Rejects.joined([self, others if isinstance(others, Rejects) else Rejects.of(others)])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"Rejects({list(self)!r})"
 
@@ -82,6 +87,17 @@ class Rejects(Sequence[Reject]):
     def without(self, reason: str) -> "Rejects":
         """Return those that were left out for another reason."""
         return Rejects(self._table.filter(pc.not_equal(self._table.column("reason"), reason)))
+
+
+def line_of(reject: Reject) -> list[str | bool]:
+    """Return a row as of `REJECT_LINES`; bytes of a file's name that are no UTF-8 are written as escapes."""
+    values = [getattr(reject, name) for name in REJECT_LINES.names]
+    return [
+        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+        for value in values
+    ]
 
 
 def rejects_path(survey: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ictconvention.ingestion.gathering.kept import KeptFrames
@@ -84,13 +85,21 @@ def save_photometry(
     def framed() -> Iterator[pa.Table]:
         return (table.select(EXPOSURE) for table in exposures.tables())
 
+    def of_the_same(table: pa.Table, parts: Iterable[pa.Table]) -> pa.Table:
+        """Return the frames of the objects of a table: a share may have many others."""
+        ids = pc.unique(table.column("id"))
+        own = (part.filter(pc.is_in(part.column("id"), value_set=ids)) for part in parts)
+        return pa.concat_tables([exposed.empty_table(), *own])
+
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     shares = Shares(measured, rows, ObjectOrder(), MEASUREMENTS_AT_ONCE)
     dealt = shares.deal(measured, waiting.new("measured", MEASUREMENTS))
-    seen = shares.deal(framed, waiting.new("seen", pa.schema([exposures.schema.field(name) for name in EXPOSURE])))
+    exposed = pa.schema([exposures.schema.field(name) for name in EXPOSURE])
+    seen = shares.deal_in_batches(framed, waiting.new("seen", exposed))
     path = folder / PHOTOMETRY_FILE
     merged = (
-        merge_measurements(without_known(table, before), frames) for table, frames in zip(dealt, seen, strict=True)
+        merge_measurements(without_known(table, before), of_the_same(table, parts))
+        for table, parts in zip(dealt, seen, strict=True)
     )
     written = _write_groups(path, MEASUREMENTS, merged)
     if before and not written:

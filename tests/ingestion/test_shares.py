@@ -1,6 +1,7 @@
 """An ingest in shares of whole objects: the same survey for any number of them, in memory that does not grow."""
 
 import hashlib
+import os
 import resource
 import tracemalloc
 from collections.abc import Iterator
@@ -16,13 +17,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import FileSystemError
-from ictconvention.ingestion import growing_table, side_tables
+from ictconvention.ingestion import growing_table, pipeline, side_tables
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.ingestion.gathering import kept, source
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares
 from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
+from ictconvention.ingestion.growing import night as nights
 from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.ingestion.rejects import Rejects
 from ictconvention.measuring.audit import audit_survey
+from ictconvention.survey.growth.side_tables import merge_measurements
 from ictconvention.survey.photometry.table import MEASUREMENTS
 from tests.ingestion.growing.nights import content
 from tests.refusals import refused
@@ -218,3 +222,52 @@ def test_units_beyond_a_million_keep_their_order(tmp_path: Path) -> None:
         frames = waiting.new("frames", pa.schema([("id", pa.string()), ("band", pa.string()), ("mjd", pa.float64())]))
         side_tables.save_photometry(tmp_path, frames, tmp_path, waiting)
     assert pq.read_table(tmp_path / "photometry.parquet").column("flux").to_pylist() == [1.0]
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_no_file_is_open_in_the_scratch_when_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: bool
+) -> None:
+    """A file that is open stays in a folder of a shared file system under another name, and the folder stays, too."""
+    removed, opened = list[Path](), list[str]()
+
+    def look(path: Path, *arguments: Any, **options: Any) -> None:
+        where = [os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()]
+        opened.extend(one for one in where if one.startswith(f"{path}{os.sep}"))
+        removed.append(path)
+
+    if night:
+        made(tmp_path / "s", range(UNITS - 3))
+    monkeypatch.setattr((nights if night else pipeline).shutil, "rmtree", look)
+    made(tmp_path / "s", range(UNITS - 3, UNITS), jobs=1)
+    assert removed
+    assert opened == []
+
+
+def test_a_name_that_is_no_utf_8_is_a_reject_with_escapes() -> None:
+    (one,) = Rejects.of([Reject("", os.fsdecode(b"a\xe9.fits"), "damaged")])
+    assert one.file == "a\\xe9.fits"
+    assert Rejects.of([one]) == [one]
+    assert Rejects.of([one]) != []
+
+
+def test_frames_of_objects_without_measurements_cost_the_photometry_nothing(tmp_path: Path) -> None:
+    """One measurement, and frames of many objects: what is joined are those of its object alone."""
+    schema = pa.schema([(name, pa.string()) for name in ("id", "band")] + [("mjd", pa.float64())])
+    row = {"id": "5", "band": "g", "kind": "limit", "flag": "", "mjd": 1.0, "flux": 1.0, "error": 1.0, "limit": 1.0}
+    side_tables.keep_measurements(tmp_path, 0, pa.Table.from_pylist([row], MEASUREMENTS))
+    seen = list[int]()
+    merge = merge_measurements
+
+    def look(table: pa.Table, frames: pa.Table) -> pa.Table:
+        seen.append(frames.num_rows)
+        return merge(table, frames)
+
+    with WaitingTables(tmp_path) as waiting, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_tables, "merge_measurements", look)
+        frames = waiting.new("frames", schema)
+        for batch in range(3):
+            ids = [str(number) for number in range(100 * batch, 100 * batch + 100)]
+            frames.append(pa.table({"id": ids, "band": ["g"] * 100, "mjd": [7.0] * 100}, schema))
+        side_tables.save_photometry(tmp_path, frames, tmp_path, waiting)
+    assert seen == [1]

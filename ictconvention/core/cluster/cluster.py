@@ -95,7 +95,7 @@ class Cluster:
                 begin()
             while running:
                 future = self._wait_for_one(ended, where)
-                differing, result = future.result()
+                differing, result = self._fetch(future, where)
                 _refuse_differing("a worker that has joined", differing)
                 running.discard(future)
                 begin()
@@ -118,19 +118,28 @@ class Cluster:
         FileSystemError
             No worker was there for `JOIN` seconds.
         """
-        since: float | None = None  # when there was none
+        patience = _Patience(self, where)
         while True:
             with suppress(Empty):
                 return ended.get(timeout=LOOK)
-            if self._has_workers():
-                since = None
-            elif since is None:
-                since = time.monotonic()
-                logger.warning("all workers of the scheduler are lost; waiting for one, for at most %d s", JOIN)
-            elif time.monotonic() > since + JOIN:
-                found = f"the scheduler lost all its workers, and none has joined it for {JOIN} s"
-                again = f"{_start_workers(self._client.scheduler.address)}; then run it again"
-                raise FileSystemError(found, where, again, "E-MACHINE-SCHEDULER")
+            patience.check()
+
+    def _fetch(self, future: Any, where: Path) -> Any:
+        """Return the result of a call that has ended; errors as of `_wait_for_one`.
+
+        It is still with its worker: where that one is lost now, the call is made again.
+        """
+        from distributed import TimeoutError as Late
+
+        patience, seconds = _Patience(self, where), LOOK
+        while True:
+            try:
+                return future.result(timeout=seconds)
+            except Late:
+                if future.status == "error":  # the call's own
+                    raise
+            seconds *= 2  # a large result may take its time
+            patience.check()
 
     def _has_workers(self) -> bool:
         """Return whether there are workers; also where the scheduler itself is lost, which ends all calls."""
@@ -148,6 +157,26 @@ class Cluster:
                 wait(running, timeout=END)
         with suppress(Exception):
             self._client.cancel(running, force=True)
+
+
+class _Patience:
+    """How long a cluster has had no worker."""
+
+    def __init__(self, cluster: Cluster, where: Path) -> None:
+        self._cluster, self._where = cluster, where
+        self._since: float | None = None
+
+    def check(self) -> None:
+        """Say that there is no worker, and refuse to wait longer than `JOIN` seconds for one."""
+        if self._cluster._has_workers():
+            self._since = None
+        elif self._since is None:
+            self._since = time.monotonic()
+            logger.warning("all workers of the scheduler are lost; waiting for one, for at most %d s", JOIN)
+        elif time.monotonic() > self._since + JOIN:
+            found = f"the scheduler lost all its workers, and none has joined it for {JOIN} s"
+            again = f"{_start_workers(self._cluster._client.scheduler.address)}; then run it again"
+            raise FileSystemError(found, self._where, again, "E-MACHINE-SCHEDULER")
 
 
 def _guarded(function: str, *arguments: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 def versions() -> dict[str, str | None]:
     """Return what must be the same here and on a worker for the same bytes; None: it is not there."""
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for name in ("numpy", "ictconvention"):
+    for name in ("numpy", "pyarrow", "ictconvention"):
         try:
             found[name] = importlib.import_module(name).__version__
         except Exception:  # noqa: BLE001 - whatever keeps a package from being imported there

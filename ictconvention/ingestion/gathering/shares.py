@@ -74,8 +74,13 @@ class Shares:
         file : TableFile
             Where they wait, where there are several shares.
         """
+        for parts in self.deal_in_batches(tables, file):
+            yield pa.concat_tables([file.schema.empty_table(), *parts])
+
+    def deal_in_batches(self, tables: Tables, file: TableFile) -> Iterator[Iterable[pa.Table]]:
+        """Yield the rows of each share as `deal` does, in tables of which no two need be in memory."""
         if not self._begins:
-            yield pa.concat_tables([file.schema.empty_table(), *tables()])
+            yield tables()
             return
         batches: list[list[int]] = [[] for _ in range(len(self))]
         for table in in_groups(tables(), self._at_once):
@@ -86,7 +91,7 @@ class Shares:
                 begin, end = int(ends[share]), int(ends[share + 1])
                 batches[share].append(file.append(dealt.slice(begin, end - begin)))
         for own in batches:
-            yield file.read(own)
+            yield (file.read([number]) for number in own)
 
     def _sample(self, tables: Iterable[pa.Table], share: float) -> Iterator[Key]:
         rng = np.random.default_rng(0)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ictconvention.ingestion.found import FRAME_LINES, MASK_LINES
+from ictconvention.ingestion.found import FRAME_LINES, MASK_LINES, REJECT_LINES
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares, in_groups, in_order
 from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
-from ictconvention.ingestion.rejects import Rejects
+from ictconvention.ingestion.growing_table import GrowingTable
+from ictconvention.ingestion.rejects import Rejects, line_of
 from ictconvention.ingestion.unit_reading import UnitReading, masks_file
 
 LINES_OF_BATCH = 4096
 FRAMES_AT_ONCE = 4096
+REJECTS_OF_UNITS = REJECT_LINES.append(pa.field("unit", pa.int64()))
 
 
 @dataclass
@@ -55,13 +57,13 @@ class SourceReading:
 
 def collect(readings: Iterable[tuple[int, UnitReading]], lines: TableFile) -> SourceReading:
     """Return what is said of all units, whatever the order in which they were read."""
-    rejects, masks, bands = dict[int, Rejects](), dict[int, pa.Table](), set[str]()
+    rejects, masks, bands = GrowingTable(REJECTS_OF_UNITS), dict[int, pa.Table](), set[str]()
 
     def each() -> Iterable[pa.Table]:
         for number, reading in readings:
             bands.update(reading.bands)
-            if reading.rejects:
-                rejects[number] = reading.rejects
+            for one in reading.rejects:
+                rejects.append([*line_of(one), number])
             if reading.masks.num_rows:
                 masks[number] = reading.masks
             yield from reading.lines()
@@ -69,4 +71,5 @@ def collect(readings: Iterable[tuple[int, UnitReading]], lines: TableFile) -> So
     for table in in_groups(each(), LINES_OF_BATCH):
         lines.append(table)
     of_masks = pa.concat_tables([MASK_LINES.empty_table(), *(masks[number] for number in sorted(masks))])
-    return SourceReading(lines, Rejects.joined(rejects[number] for number in sorted(rejects)), of_masks, bands)
+    left_out = in_order(rejects.table(), ["unit"]).select(REJECT_LINES.names)
+    return SourceReading(lines, Rejects(left_out), of_masks, bands)

@@ -144,6 +144,10 @@ class WaitingTables:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close all files."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all files; they may be removed then, and none is read any more."""
         for file in self._files:
             file.close()
 

@@ -176,6 +176,7 @@ class Night:
             written = [open_shard(partial / shard_name(number)) for number in range(count)]
         state = NextState(survey, written, rows, self.said, list(objects))
         joined = write_joined(partial, survey, written, self.kept, state.known)
+        waiting.close()
         shutil.rmtree(scratch)
         table, places = state.tables(joined)
         about = {**made, "new objects": self.new_objects, "frames": len(added)}

@@ -158,7 +158,9 @@ def without_known(table: pa.Table, files: Sequence[Path]) -> pa.Table:
     if not files or not table.num_rows:
         return table
     ids = pc.unique(table.column("id"))
-    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "flag", "mjd"], filter=pc.field("id").isin(ids))
+    ends, id_ = pc.min_max(ids), pc.field("id")
+    within = (id_ >= ends["min"]) & (id_ <= ends["max"])  # of rows in the order of ids, groups are passed over by it
+    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "flag", "mjd"], filter=within & id_.isin(ids))
     numbered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
     flagged, clean = _flagged(table), with_moment(known.filter(pa.array(~_flagged(known))))
     parts = []

@@ -9,12 +9,13 @@ import socket
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
 from ictconvention.core.cluster import cluster, guard, scheduler, worker
-from ictconvention.core.cluster.cluster import GUARDED
+from ictconvention.core.cluster.cluster import GUARDED, Cluster
 from ictconvention.core.cluster.scheduler import use_scheduler
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel, usual_jobs
@@ -22,7 +23,7 @@ from tests.core.cluster.calls import CountsReadings, CountsTaken, killed, killed
 from tests.core.cluster.processes import other_package, scheduler_alone
 from tests.refusals import refused
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow  # workers take seconds to begin
 NUMBERS = [(number,) for number in range(12)]
 
@@ -169,6 +170,34 @@ def test_a_scheduler_that_has_lost_all_workers_is_waited_for_and_not_without_end
             with refused(FileSystemError, "E-MACHINE-SCHEDULER", address, where=tmp_path.name):
                 list(found)
             assert len(said) == 1
+
+
+def test_a_result_whose_worker_is_lost_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that has ended may lie with its worker alone."""
+
+    class Ended:
+        status, asked = "pending", 0
+
+        def result(self, timeout: float) -> str:
+            self.asked += 1
+            if self.asked < 3:
+                raise distributed.TimeoutError
+            return "there"
+
+    class Client:
+        scheduler = SimpleNamespace(address="tcp://here")
+        workers: ClassVar[list[dict[str, int]]] = []
+
+        def nthreads(self) -> dict[str, int]:
+            return self.workers.pop(0)
+
+    client = Client()
+    monkeypatch.setattr(cluster, "JOIN", -1)
+    client.workers.extend([{}, {"a": 1}])  # lost, and another one has joined
+    assert Cluster(client)._fetch(Ended(), Path("s")) == "there"
+    client.workers.extend([{}, {}])
+    with refused(FileSystemError, "E-MACHINE-SCHEDULER", where="s"):
+        Cluster(client)._fetch(Ended(), Path("s"))
 
 
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
