@@ -14,6 +14,7 @@ import logging
 import os
 import platform
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import distributed
@@ -131,26 +133,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=1000, help=f"least number, a multiple of {AT_ONCE}")
     parser.add_argument("--alerts", type=int, default=500, help=f"least number, a multiple of {AT_ONCE}")
+    parser.add_argument("--rounds", type=int, default=1, help="of all sizes, there and back in turn")
     options = parser.parse_args()
-    rows: dict[str, list[dict[str, float]]] = {"sources": [], "alerts": []}
+    rows: dict[tuple[str, int], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for times in TIMES:
-            packets = write_alerts(folder / f"packets{times}", times * options.alerts)
-            works: Sequence[tuple[str, Callable[[Path], int]]] = (
-                ("sources", partial(ingest_sources, count=times * options.sources)),
-                ("alerts", partial(ingest_alerts, source=packets)),
-            )
-            for kind, work in works:  # workers of their own each: their memory is that of this work
-                with local_workers(name) as client, run_elsewhere(Cluster(client)):
-                    out = folder / f"{kind}{times}"
-                    rows[kind].append(measure(client, partial(work, out), out))
-                    print(kind, json.dumps({key: round(value, 3) for key, value in rows[kind][-1].items()}), flush=True)
+        packets = {times: write_alerts(folder / f"packets{times}", times * options.alerts) for times in TIMES}
+        for number in range(options.rounds):
+            for times in TIMES[:: -1 if number % 2 else 1]:  # the machine's pace is no matter of the size then
+                works: Sequence[tuple[str, Callable[[Path], int]]] = (
+                    ("sources", partial(ingest_sources, count=times * options.sources)),
+                    ("alerts", partial(ingest_alerts, source=packets[times])),
+                )
+                for kind, work in works:  # workers of their own each: their memory is that of this work
+                    with local_workers(name) as client, run_elsewhere(Cluster(client)):
+                        out = folder / f"{kind}{times}-{number}"
+                        row = measure(client, partial(work, out), out)
+                    shutil.rmtree(out)
+                    rows.setdefault((kind, times), []).append(row)
+                    print(kind, json.dumps({key: round(value, 3) for key, value in row.items()}), flush=True)
+    for (kind, _), found in sorted(rows.items(), reverse=True):
+        spent = sorted(row["worker_ms"] for row in found)
+        middle, ends = median(spent), f"{spent[0]:.2f} to {spent[-1]:.2f}"
+        print(f"{found[0]['units']:6.0f} {kind}: {middle:.2f} ms of workers each, {ends}")
     versions = {"ictconvention": __version__, "distributed": version("distributed"), "numpy": np.__version__}
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     print(platform.platform(), platform.python_version(), versions, f"{os.cpu_count()} x {model[0].partition(': ')[2]}")
-    print(extrapolate("sources", FORTY, rows["sources"][-1]))
-    print(extrapolate("alerts", TEN, rows["alerts"][-1]))
+    print(extrapolate("sources", FORTY, rows["sources", TIMES[-1]][-1]))
+    print(extrapolate("alerts", TEN, rows["alerts", TIMES[-1]][-1]))
 
 
 if __name__ == "__main__":
