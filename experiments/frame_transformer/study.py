@@ -47,7 +47,7 @@ from ictconvention.runs.machine import environment
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.survey import Survey
-from ictconvention.sweeping.processes import THREADS
+from ictconvention.sweeping.job_environment import THREADS
 from ictconvention.training.run import run
 
 HERE = Path(__file__).parent
