@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ictconvention.core.errors import UsageError
 from ictconvention.sweeping.space import Choice, Scalar, Space
