@@ -15,16 +15,12 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.applying import early, predict
+from ictconvention.applying.choose_runs import choose_runs
+from ictconvention.applying.class_shares import read_shares
 from ictconvention.applying.combine import Combined, combine
 from ictconvention.applying.early import save_early_curve
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions, predict_survey
-from ictconvention.applying.prediction_table import (
-    check_output,
-    choose_runs,
-    prediction_table,
-    read_shares,
-    save_table,
-)
+from ictconvention.applying.prediction_table import check_output, prediction_table, save_table
 from ictconvention.applying.seen_objects import cannot_be_known, seen_by
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run

@@ -14,10 +14,10 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 import ictconvention as ict
+from ictconvention.applying.choose_runs import choose_runs
 from ictconvention.applying.export import export_run, exportable_run
 from ictconvention.applying.model_file import read_model
 from ictconvention.applying.predict import predict_survey
-from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.cli.main import app
 from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run

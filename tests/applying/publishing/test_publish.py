@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 import ictconvention as ict
 from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.choose_runs import choose_runs
 from ictconvention.applying.comparing.compare import compare_survey
 from ictconvention.applying.predict import PredictOptions
-from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.applying.publishing import publish as publishing
 from ictconvention.applying.publishing.publish import publish, without_places
 from ictconvention.applying.seen_objects import seen_by
