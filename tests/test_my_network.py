@@ -22,7 +22,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.assembly.run_learner import new_learner
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder

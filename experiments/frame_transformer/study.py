@@ -41,7 +41,9 @@ from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.forests.calibrated import CalibratedForest
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
-from ictconvention.runs.assembly import digest, make_data, make_task, open_or_simulate
+from ictconvention.runs.assembly.run_data import make_data, make_task
+from ictconvention.runs.assembly.run_hash import digest
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.machine import environment
 from ictconvention.runs.plan import plan_run

@@ -17,7 +17,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.measuring.host import survey_host_features
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 
 

@@ -141,7 +141,7 @@ def plan_jobs(
 
 def run_rows(wanted: argparse.Namespace) -> "Sweep":
     """Train every row: those of equal compute after the others, whose cost they need."""
-    from ictconvention.runs.assembly import digest
+    from ictconvention.runs.assembly.run_hash import digest
     from ictconvention.sweeping.processes import run_jobs
     from ictconvention.sweeping.sweep import Sweep
 

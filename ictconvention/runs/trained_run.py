@@ -16,7 +16,7 @@ from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.assembly.run_learner import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.published.places import locate_run

@@ -10,7 +10,9 @@ from ictconvention.configuration.schema import RunOptions, labelled_stages, stag
 from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
 from ictconvention.evaluation.calibration import Calibration
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
+from ictconvention.runs.assembly.run_data import make_data, make_task
+from ictconvention.runs.assembly.run_learner import make_learner
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder

@@ -18,7 +18,9 @@ from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
-from ictconvention.runs.assembly import make_learner, make_task, weight_file
+from ictconvention.runs.assembly.run_data import make_task
+from ictconvention.runs.assembly.run_hash import weight_file
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run, warn_of_few

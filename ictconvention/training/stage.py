@@ -20,7 +20,7 @@ from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.checkpoints import (
     ANEW,
     RelocatableCheckpoint,

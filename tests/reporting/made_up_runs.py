@@ -16,7 +16,7 @@ from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.assembly.run_learner import new_learner
 from ictconvention.runs.trained_run import TrainedRun
 from tests.networks.conftest import random_statistics
 

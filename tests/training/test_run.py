@@ -17,7 +17,8 @@ from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.photometry import photometry_recipe
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_machine, precision_of, rank_zero
 from ictconvention.runs.trained_run import read_trained

@@ -29,7 +29,7 @@ from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, SplitError, UsageError
-from ictconvention.runs.assembly import load_or_draw_split
+from ictconvention.runs.assembly.run_data import load_or_draw_split
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder

@@ -15,7 +15,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.evaluation.forest import aperture_features
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.simulation import writing
 from ictconvention.simulation.galaxies.bands import BAND_SETS
 from ictconvention.simulation.galaxies.painting import CUTS, GalaxySurvey, observe_night, paint_galaxy

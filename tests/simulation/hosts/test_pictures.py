@@ -13,7 +13,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.evaluation.calibration import prior_shift
 from ictconvention.evaluation.forest import aperture_features, forest_probabilities
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.simulation import writing
 from ictconvention.simulation.hosts.pictures import OBJECTS, PICTURE_BANDS, Hosts, extra_tests, paint_host
 from ictconvention.simulation.simulate import simulate_hosts

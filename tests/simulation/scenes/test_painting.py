@@ -12,7 +12,7 @@ from ictconvention.api.keywords import words_of_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.measuring.audit import audit_survey
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.simulation import writing
 from ictconvention.simulation.scenes import painting
 from ictconvention.simulation.scenes.population import CLASSES, Scenes

@@ -15,7 +15,8 @@ from ictconvention.configuration.schema import RunOptions, learner_in, stage_of,
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.survey.survey import Survey
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
