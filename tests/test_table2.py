@@ -42,7 +42,8 @@ from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.reporting.compare import compare
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.status import write_json
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.sweeping.sweep import Job, Sweep

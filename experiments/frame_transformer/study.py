@@ -44,7 +44,7 @@ from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.runs.assembly.run_data import make_data, make_task
 from ictconvention.runs.assembly.run_hash import digest
 from ictconvention.runs.assembly.run_survey import open_or_simulate
-from ictconvention.runs.collection import read_finished
+from ictconvention.runs.finished_run import read_finished
 from ictconvention.runs.machine import environment
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder

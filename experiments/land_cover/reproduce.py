@@ -116,7 +116,7 @@ class Study:
 def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
     """Read what the finished run of a job predicts."""
     from ictconvention.runs.assembly.run_survey import open_or_simulate
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
 
     run = read_finished(folder)

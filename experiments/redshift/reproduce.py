@@ -170,7 +170,7 @@ def train(study: Study, waiting: Sequence[Job], settings: Mapping[Job, str]) -> 
 def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], setting: str) -> Result:
     """Read what the finished runs of a job predict; of several, each has a stratum of the objects."""
     from ictconvention.runs.assembly.run_survey import open_or_simulate
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
     from ictconvention.runs.shift.strata import join_strata
 

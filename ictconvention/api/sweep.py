@@ -11,7 +11,7 @@ from astropy.table import Table
 from ictconvention.api.run import Run, predict_together
 from ictconvention.core.errors import pluralize
 from ictconvention.core.progress import facts_html
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ictconvention.configuration.overrides import command
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained

@@ -28,7 +28,8 @@ from ictconvention.evaluation.significance import differences
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs, group_runs, read_finished
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs, read_finished
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.sweeping.sweep import chief_scores, prepare_jobs
