@@ -35,7 +35,7 @@ from experiments.table2.rows import (
     rows_of_equal_compute,
 )
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import STAGES, stage_of
+from ictconvention.configuration.stages import STAGES, stage_of
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.forests.calibrated import calibrate_votes, fit_vote_temperature
 from ictconvention.evaluation.predictions import ModelPredictions

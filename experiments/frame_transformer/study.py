@@ -34,7 +34,8 @@ from experiments.table2.baselines import forest_features
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.overrides import override
-from ictconvention.configuration.schema import STAGES, RunOptions
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import STAGES
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors, report_errors
 from ictconvention.core.parallel import run_parallel

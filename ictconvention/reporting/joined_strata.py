@@ -12,7 +12,8 @@ from ictconvention import __version__
 from ictconvention.applying.prediction_table import check_output, save_table
 from ictconvention.configuration.identity import leave_out_added
 from ictconvention.configuration.options import STRATA
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.core.output_place import check_place

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import NonNegativeFloat
 
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stage_of, stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Predictions

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ictconvention.configuration.identity import PLACE, leave_out
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, labelled_stages, stage_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages, stage_of
 from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales

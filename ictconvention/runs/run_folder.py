@@ -19,7 +19,8 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import RunOptions, parts_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import parts_of, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.key_by_key import largest_difference
-from ictconvention.configuration.schema import RunOptions, labelled_stages, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
 from ictconvention.evaluation.calibration import Calibration
 from ictconvention.feeding.datamodule import SeriesDataModule

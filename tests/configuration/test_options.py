@@ -17,7 +17,8 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.configuration.schema import LearnerOptions, parts_of, validation_chooses
+from ictconvention.configuration.schema import LearnerOptions
+from ictconvention.configuration.stages import parts_of, validation_chooses
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_folder() / group).glob("*.yaml"))]

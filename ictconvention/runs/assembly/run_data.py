@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, Stage, ViewOptions
 from ictconvention.configuration.registry import find_network, find_task
-from ictconvention.configuration.schema import (
-    RunOptions,
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import (
     labelled_stage,
     labelled_stages,
     learner_in,

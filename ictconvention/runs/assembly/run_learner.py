@@ -6,11 +6,8 @@ from typing import Any
 import torch
 
 from ictconvention.configuration.registry import find_network, find_task
-from ictconvention.configuration.schema import (
-    RunOptions,
-    learner_in,
-    stage_of,
-)
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import learner_in, stage_of
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.reddening import read_reddening

@@ -21,7 +21,7 @@ from ictconvention.applying.predict import PredictOptions, SurveyPredictions, pr
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import SequenceOptions
-from ictconvention.configuration.schema import parts_of
+from ictconvention.configuration.stages import parts_of
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation import forest

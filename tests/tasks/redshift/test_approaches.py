@@ -11,7 +11,8 @@ import torch
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import config_folder
-from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import learner_in, stage_of, stages_of
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
