@@ -14,9 +14,9 @@ from pydantic import (
 )
 
 from ictconvention.configuration.identity import ADDED, CELL, CONTENT, LABEL, PLACE, SHAPES
+from ictconvention.configuration.learner_options import OF_CLASSES, LearnerOptions
 from ictconvention.configuration.options import (
     Augmentation,
-    ICTOptions,
     Imbalance,
     ModelOptions,
     OptimiserOptions,
@@ -28,8 +28,6 @@ from ictconvention.configuration.options import (
     check_online_frames,
     option_group,
 )
-
-OF_CLASSES = ("labels", "class_mates")  # comparisons that ask for the class of an object
 
 
 @option_group
@@ -74,13 +72,6 @@ class SurveyOptions:
         if self.catalogue is not None and self.band_set != 5:
             raise ValueError(f"survey.band_set is {self.band_set}, and the catalogue {self.catalogue} has 5 bands")
         return self
-
-
-@option_group
-class LearnerOptions(ICTOptions):
-    """Which learner; all but `kind` are ICT's."""
-
-    kind: Annotated[Literal["supervised", "ict"], SHAPES] = "ict"
 
 
 @option_group

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from ictconvention.configuration.learner_options import LearnerOptions
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import LearnerOptions, RunOptions, StageOptions
+from ictconvention.configuration.schema import RunOptions, StageOptions
 
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 

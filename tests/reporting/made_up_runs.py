@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ictconvention.configuration.learner_options import LearnerOptions
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.registry import find_network
-from ictconvention.configuration.schema import LearnerOptions, PixelOptions, RunOptions
+from ictconvention.configuration.schema import PixelOptions, RunOptions
 from ictconvention.evaluation.calibration import Calibration, prior_shift
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable
