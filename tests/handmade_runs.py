@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
 from ictconvention.configuration.learner_options import LearnerOptions
-from ictconvention.configuration.schema import FoldOptions, RunOptions, SurveyOptions
+from ictconvention.configuration.run_groups import FoldOptions, SurveyOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
 from ictconvention.runs.run_folder import TESTED

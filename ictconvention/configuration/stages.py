@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from ictconvention.configuration.learner_options import LearnerOptions
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import RunOptions, StageOptions
+from ictconvention.configuration.run_groups import StageOptions
+from ictconvention.configuration.schema import RunOptions
 
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 

@@ -11,7 +11,8 @@ from torch import nn
 from ictconvention.configuration.learner_options import LearnerOptions
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.registry import find_network
-from ictconvention.configuration.schema import PixelOptions, RunOptions
+from ictconvention.configuration.run_groups import PixelOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.calibration import Calibration, prior_shift
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable

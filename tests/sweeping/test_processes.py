@@ -14,7 +14,8 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from ictconvention.configuration.schema import LoggerOptions, RunOptions, TrainerOptions
+from ictconvention.configuration.run_groups import LoggerOptions, TrainerOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import FileSystemError, UsageError

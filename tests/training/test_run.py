@@ -13,7 +13,7 @@ import torch
 
 from ictconvention.cli.train import main
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import TrainerOptions
+from ictconvention.configuration.run_groups import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.photometry import photometry_recipe
