@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ictconvention.configuration.checking.validation import check_network_pixels
 from ictconvention.configuration.identity import PLACE, leave_out
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.stages import labelled_stages, stage_of
-from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
 from ictconvention.runs.assembly.run_data import load_or_draw_split

@@ -9,9 +9,9 @@ from time import process_time
 from typing import Any
 
 from ictconvention import __version__
+from ictconvention.configuration.checking.validation import sources_of
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.stages import parts_of, validation_chooses
-from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors

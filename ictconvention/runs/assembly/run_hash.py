@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Literal
 
 from ictconvention import __version__
+from ictconvention.configuration.checking.validation import sources_of
 from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.stages import stages_of
-from ictconvention.configuration.validation import sources_of
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.published.places import locate_run

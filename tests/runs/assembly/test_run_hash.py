@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from ictconvention.configuration.checking.validation import validate_config
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.validation import validate_config
 from ictconvention.runs.assembly.run_hash import run_hash
 
 BOTH = [
