@@ -37,14 +37,15 @@ from experiments.table2.rows import (
     rows_of_equal_compute,
 )
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import STAGES, stage_of
+from ictconvention.configuration.stages import STAGES, stage_of
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.forests.calibrated import calibrate_votes, fit_vote_temperature
 from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.reporting.compare import compare
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.status import write_json
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.sweeping.sweep import Job, Sweep

@@ -114,7 +114,7 @@ class Study:
 
         It needs neither of them on disk.
         """
-        from ictconvention.runs.assembly import digest
+        from ictconvention.runs.assembly.run_hash import digest
 
         survey = survey_words(job.survey, self.wanted.size)
         options = compose_run(words_of(job, self.costs.ratios, [*survey, *self.wanted.overrides]))
@@ -132,7 +132,7 @@ class Study:
     def survey(self, job: Job) -> "Survey":
         """Return the survey of a job; one that is simulated is made once, and so is one with other labels."""
         from experiments.ict.relabel import relabel_survey
-        from ictconvention.runs.assembly import open_or_simulate
+        from ictconvention.runs.assembly.run_survey import open_or_simulate
 
         plain = job.survey, None
         if plain not in self._surveys:
@@ -172,7 +172,7 @@ class Study:
         return not self._is_relabelled(job) or self._relabelled_path(job).exists()
 
     def _relabelled_path(self, job: Job) -> Path:
-        from ictconvention.runs.assembly import simulated_path
+        from ictconvention.runs.assembly.run_survey import simulated_path
 
         words = [*EVERY, *survey_words(job.survey, self.wanted.size), override("surveys", self.wanted.surveys)]
         plain = simulated_path(compose_run(words))
@@ -187,7 +187,7 @@ class Study:
 def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
     """Read what the finished run of a job predicts."""
     from ictconvention.evaluation.prior import Prior
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
 
     run = read_finished(folder)

@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the root of the clone, whe
 from experiments.speed.step import NETWORKS, Stepper, options_of, stepper
 from experiments.speed.survey import write
 from ictconvention.networks.convention import ConvEntion
-from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.machine import environment, precision_of, processors
 from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import infer

@@ -139,7 +139,7 @@ def plan_jobs(
 
 def run_rows(wanted: argparse.Namespace) -> "Sweep":
     """Train every row: those of equal compute after the others, whose cost they need."""
-    from ictconvention.runs.assembly import digest
+    from ictconvention.runs.assembly.run_hash import digest
     from ictconvention.sweeping.processes import run_jobs
     from ictconvention.sweeping.sweep import Sweep
 
@@ -182,7 +182,8 @@ def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     from experiments.table2.baselines import baselines
     from ictconvention.evaluation.predictions import ensemble, mean_of_logarithms
     from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
-    from ictconvention.runs.collection import find_runs, group_runs
+    from ictconvention.runs.collection import group_runs
+    from ictconvention.runs.finished_run import find_runs
 
     collection, path = group_runs(*find_runs(sweep.folder)), sweep.folder / ENTRIES_FILE
     found = {entry.name: entry for entry in read_entries(path, collection.first.task)}

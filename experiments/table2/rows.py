@@ -5,7 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import STAGES, stage_of
+from ictconvention.configuration.stages import STAGES, stage_of
 from ictconvention.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:  # heavy

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from ictconvention.configuration.schema import parts_of
+from ictconvention.configuration.stages import parts_of
 from ictconvention.evaluation.shift.known_sample import KnownSample
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun

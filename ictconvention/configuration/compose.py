@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from ictconvention.configuration.checking.known_keys import known_keys
+from ictconvention.configuration.checking.validation import validate_config
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import ALL_STRATA, STRATA
 from ictconvention.configuration.overrides import (
@@ -26,7 +28,6 @@ from ictconvention.configuration.overrides import (
 from ictconvention.configuration.registry import default_options, default_task_options, own_networks, own_tasks
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.sweep_size import OF_SWEEPER
-from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import ICTOptions, OptimiserOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, join_batches, repeat_objects
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning

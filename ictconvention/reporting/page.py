@@ -22,7 +22,7 @@ from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.masks.sections import mask_sections
 from ictconvention.reporting.page_maps import network_maps
 from ictconvention.reporting.page_parts import PagePart, page_parts, side_by_side
-from ictconvention.runs.collection import FinishedRun
+from ictconvention.runs.finished_run import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey

@@ -5,19 +5,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ictconvention.configuration.checking.validation import check_network_pixels
 from ictconvention.configuration.identity import PLACE, leave_out
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, labelled_stages, stage_of
-from ictconvention.configuration.validation import check_network_pixels
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
-from ictconvention.runs.assembly import (
-    check_network_survey,
-    load_or_draw_split,
-    open_or_simulate,
-    run_hash,
-    weight_file,
-)
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_hash import run_hash, weight_file
+from ictconvention.runs.assembly.run_learner import check_network_survey
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.machine import Precision, check_machine, check_tracker, precision_of
 from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.run_folder import RunFolder

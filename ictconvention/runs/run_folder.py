@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.checking.validation import read_recorded
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import RunOptions, parts_of, stages_of
-from ictconvention.configuration.validation import read_recorded
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import parts_of, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES

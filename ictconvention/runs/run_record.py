@@ -15,7 +15,8 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.registry import find_network, is_known, task_source
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.sampler import class_shares

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stage_of, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain

@@ -17,7 +17,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.networks.network import Places, Rows
 from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import take_weight_file
-from ictconvention.runs.assembly import survey_shape
+from ictconvention.runs.assembly.run_learner import survey_shape
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.published.places import locate_run, pin_run
 from ictconvention.runs.run_folder import RunFolder

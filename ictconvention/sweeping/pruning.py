@@ -10,7 +10,8 @@ from math import ceil
 from pathlib import Path
 from statistics import median
 
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stage_of, stages_of
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.sweeping.sweep import Job, validation_course
 

@@ -9,8 +9,9 @@ from time import process_time
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions, parts_of, validation_chooses
-from ictconvention.configuration.validation import sources_of
+from ictconvention.configuration.checking.validation import sources_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import parts_of, validation_chooses
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
@@ -18,7 +19,9 @@ from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
-from ictconvention.runs.assembly import make_learner, make_task, weight_file
+from ictconvention.runs.assembly.run_data import make_task
+from ictconvention.runs.assembly.run_hash import weight_file
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run, warn_of_few

@@ -15,12 +15,13 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from torch import Tensor
 
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stage_of, stages_of
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.checkpoints import (
     ANEW,
     RelocatableCheckpoint,

@@ -22,7 +22,7 @@ from ictconvention.configuration.identity import (
     values_with,
 )
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.runs.assembly import run_hash
+from ictconvention.runs.assembly.run_hash import run_hash
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ def with_other_value(options: RunOptions, key: str) -> RunOptions:
 
 @pytest.mark.parametrize("key", [key for key in single_options() if key != "init_from"])
 def test_an_option_is_in_the_hash_unless_it_says_that_it_is_not(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ictconvention.runs.assembly.sources_of", lambda options: {})  # of functions that nobody has
+    monkeypatch.setattr(
+        "ictconvention.runs.assembly.run_hash.sources_of", lambda options: {}
+    )  # of functions that nobody has
     options = compose_run(["experiment=ict_sdss"])
     role = roles_of(options)[key]
     assert (hash_of(with_other_value(options, key)) == hash_of(options)) == bool(role & (PLACE | LABEL | CONTENT))

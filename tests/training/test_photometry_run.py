@@ -12,7 +12,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.forests.features import FeatureRecipe
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly.run_data import make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.plan import plan_run
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ictconvention.applying.forests.join import check_task, mean_of_both
 from ictconvention.applying.forests.redshifts import train_photometric_forest
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.core.progress import Progress, Show, show_nothing

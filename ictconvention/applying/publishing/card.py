@@ -9,7 +9,7 @@ import yaml
 
 from ictconvention import __version__
 from ictconvention.configuration.overrides import command
-from ictconvention.configuration.schema import labelled_stages, stages_of, validation_chooses
+from ictconvention.configuration.stages import labelled_stages, stages_of, validation_chooses
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 from ictconvention.evaluation.sets.coverage import describe_sets

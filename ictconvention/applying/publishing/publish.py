@@ -18,7 +18,7 @@ from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.published.manifest import CARD, ONNX, write_manifest
 from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.published.weights import write_published_weights

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ictconvention.cli.audit_report import print_report
+from ictconvention.cli.surveys.audit_report import print_report
 from ictconvention.measuring.audit import SurveyAudit, audit_survey
 from tests.conftest import HEADER, image_series, write_survey
 from tests.small_chips import chip, write_chips

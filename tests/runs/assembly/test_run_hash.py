@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from ictconvention.configuration.checking.validation import validate_config
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.validation import validate_config
-from ictconvention.runs.assembly import run_hash
+from ictconvention.runs.assembly.run_hash import run_hash
 
 BOTH = [
     "seed=1",
@@ -124,5 +124,5 @@ def test_survey_split_and_precision_are_in_both(plain: tuple[str, str], content:
 
 def test_the_hash_of_a_command_is_the_one_that_its_runs_were_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another hash would make a finished run anew, in another folder."""
-    monkeypatch.setattr("ictconvention.runs.assembly.__version__", "0.0.0")
+    monkeypatch.setattr("ictconvention.runs.assembly.run_hash.__version__", "0.0.0")
     assert [one[:8] for one in hashes()] == ["1b421a76", "fe528446"]

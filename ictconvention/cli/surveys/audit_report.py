@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ictconvention.cli.split_report import describe_least, numbers_table
+from ictconvention.cli.surveys.split_report import describe_least, numbers_table
 from ictconvention.core.errors import pluralize, shorten
 from ictconvention.measuring.audit import SurveyAudit
 from ictconvention.survey.growth.states import SHORTEST_HASH

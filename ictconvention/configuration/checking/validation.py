@@ -1,40 +1,29 @@
 """A configuration, checked: every key, type and range, or the first mistake in words."""
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, make_dataclass, replace
-from functools import cache, lru_cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import fields, make_dataclass, replace
+from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
+from ictconvention.configuration.checking.mistakes import explain_mistake
 from ictconvention.configuration.functions import OURS, find_function, function_source
 from ictconvention.configuration.options import ModelOptions, TaskOptions
 from ictconvention.configuration.registry import (
-    all_networks,
-    all_tasks,
-    default_task_options,
     find_network,
     find_task_entry,
     is_known,
     is_known_task,
-    own_networks,
-    own_tasks,
     task_source,
 )
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.core.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError
 
 Checked = TypeVar("Checked")
 LARGEST = 2**63 - 1  # whole number; torch takes no larger seed, and no machine as many of anything
-LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
 OF_PICTURES = ("brightness", "contrast", "shift", "blur", "noise", "reddening")  # keys of an augmentation
-OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 
 
 def validate_config(config: Mapping[str, Any]) -> RunOptions:
@@ -236,120 +225,4 @@ def _checked(kind: type[Checked], config: Mapping[str, Any], prefix: str) -> Che
     try:
         return TypeAdapter(kind).validate_json(json.dumps(config), strict=True, extra="forbid")
     except ValidationError as error:
-        raise _explained(error, prefix) from None
-
-
-def _explained(error: ValidationError, prefix: str) -> UsageError:
-    """Return the first thing that pydantic found, in words."""
-    first = error.errors()[0]
-    known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
-    code = "E-CONFIG-UNKNOWN" if kind == "unexpected_keyword_argument" else "E-CONFIG-VALUE"
-    key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
-    while kind != "unexpected_keyword_argument" and "." in key and key not in known:
-        key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
-    if kind == "unexpected_keyword_argument" and key in known:  # of another choice of its group
-        found, fix = f"{key} is not a key of this choice", "leave it out, or make another choice"
-    elif kind == "unexpected_keyword_argument":
-        found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
-    elif kind == "value_error":
-        found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")
-        fix = fix or "correct it"
-    else:
-        found = f"{key} is {first['input']!r}"
-        fix = str(first["msg"]).replace("Input should be", "it should be")
-        fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
-        fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
-        for other in error.errors()[1:]:  # a word that may stand there too
-            if other["type"] == "literal_error" and f"{prefix}{'.'.join(map(str, other['loc'][:-1]))}" == key:
-                fix += f", or {other['ctx']['expected']}"
-    return UsageError(found, key, fix, code)
-
-
-def describe_range(key: str) -> str:
-    """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
-    *groups, name = key.split(".")
-    kind: Any = RunOptions
-    for group in groups:
-        kind = _hint(kind, group)
-    kind = _hint(kind, name)
-    if get_origin(kind) is Annotated and type(None) in get_args(get_args(kind)[0]):
-        kind = get_args(kind)[0]  # without what it counts for
-    optional = type(None) in get_args(kind)
-    number = get_args(kind)[0] if optional else kind
-    limits = [limit for one in getattr(number, "__metadata__", ()) for limit in getattr(one, "metadata", [one])]
-    words = [f"{word} {getattr(one, name)}" for one in limits for name, word in LIMITS.items() if hasattr(one, name)]
-    noun = "a whole number" if get_args(number)[:1] == (int,) else "a number"
-    return f"{noun}: {' and '.join(words)}{', or null' * optional}" if words else noun
-
-
-def _hint(kind: Any, name: str) -> Any:
-    """Return the type of an option of a group, or of those of networks and tasks that extend it."""
-    own: list[type] = [kind]
-    if kind is ModelOptions:
-        own += [entry.options for entry in all_networks()]
-    elif kind is TaskOptions:
-        own += [entry.options for entry in all_tasks()]
-    return next(hints[name] for one in own if name in (hints := get_type_hints(one, include_extras=True)))
-
-
-def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
-    """Return what to write instead of a value of the wrong type or out of range, where it is known."""
-    if kind in OUT_OF_RANGE:
-        words = describe_range(key)
-        return f"take {words.replace('a number', 'a finite number') if kind == 'finite_number' else words}"
-    if kind == "string_type" and isinstance(value, int | float):
-        text = f"['{value}']" if listed else f"'{value}'"
-        return f'it should be a text: quote it, "{key}={text}"'
-    if kind == "int_type" and isinstance(value, float) and value.is_integer():
-        return f"it should be a whole number: {key}={value:.0f}"
-    if kind == "int_type" and isinstance(value, str) and (span := re.fullmatch(r"(\d+)-(\d+)", value)):
-        return f"it should be a valid integer; several are a sweep: -m '{key}=range({span[1]},{int(span[2]) + 1})'"
-    if inner := [one for one in known_keys() if one.rpartition(".")[0] == key]:
-        return f"it is a block, whose keys are set one by one: {', '.join(f'{one}=...' for one in inner[:4])}"
-    return ""
-
-
-def known_keys() -> Iterator[str]:
-    """Yield every key of the configuration, such as trainer.batch_size, and those of the networks that are known."""
-    known = [key for key, _ in _all_types()]
-    own = [f"model.{one.name}" for entry in own_networks().values() for one in fields(entry.options)]
-    own += [f"task.{name}" for task in own_tasks() for name in _flat_keys(default_task_options(task))]
-    conf = Path(str(files("ictconvention") / "conf"))
-    for group in ("model", "task"):
-        for path in (conf / group).glob("*.yaml"):
-            own += [f"{group}.{name}" for name in _keys_in(path, path.stat().st_mtime_ns)]
-    yield from dict.fromkeys([*known, *own])
-
-
-@lru_cache(maxsize=256)
-def _keys_in(path: Path, changed: int) -> tuple[str, ...]:
-    """Return the keys in a file of ours, read once as long as nobody changes it (its time is in ns)."""
-    return tuple(_flat_keys(OmegaConf.to_container(OmegaConf.load(path))))
-
-
-def _flat_keys(content: Any) -> Iterator[str]:
-    """Yield the keys of nested values, groups among them, such as bins and bins.low."""
-    for name, value in content.items() if isinstance(content, dict) else ():
-        yield str(name)
-        yield from (f"{name}.{inner}" for inner in _flat_keys(value))
-
-
-def keys_taking(kind: Any) -> list[str]:
-    """Return the keys whose value is of a type, such as str, or is that or null."""
-    return [key for key, own in _all_types() if own == kind or own == kind | None]
-
-
-@cache
-def _all_types() -> tuple[tuple[str, Any], ...]:
-    """Return every key of a run's options with its type."""
-    return tuple(_types(RunOptions))
-
-
-def _types(group: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(group)
-    for one in fields(group):
-        kind = hints[one.name]
-        yield f"{prefix}{one.name}", kind
-        for inner in (kind, *get_args(kind)):
-            if is_dataclass(inner) and isinstance(inner, type):
-                yield from _types(inner, f"{prefix}{one.name}.")
+        raise explain_mistake(error, prefix) from None
