@@ -13,6 +13,7 @@ Memory = Literal["none", "ensemble", "early"]
 WeakLabels = Literal["given", "referee", "forward"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+HEARD, PLAIN = 0.9, 1.0  # share of the loss that a teacher has, and its temperature, unless they are asked for
 OF_CLASSES: tuple[Compared, ...] = ("labels", "class_mates")  # comparisons that ask for the class of an object
 
 
@@ -179,8 +180,8 @@ class LearnerOptions(ICTOptions):
 
     kind: Annotated[Literal["supervised", "ict"], SHAPES] = "ict"
     teacher: Annotated[str | tuple[str, ...] | None, CONTENT | PLACE | ADDED] = None
-    teacher_weight: Annotated[Weight, ADDED] = 0.9
-    teacher_temperature: Annotated[PositiveFloat, ADDED] = 1.0
+    teacher_weight: Annotated[Weight, ADDED] = HEARD
+    teacher_temperature: Annotated[PositiveFloat, ADDED] = PLAIN
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ class LearnerOptions(ICTOptions):
     def _check_teacher(self) -> Self:
         if self.teacher is not None and not self.teachers:
             raise ValueError("learner.teacher is an empty list; name a finished run, or leave it out")
-        asked = {"weight": self.teacher_weight != 0.9, "temperature": self.teacher_temperature != 1}
+        asked = {"weight": self.teacher_weight != HEARD, "temperature": self.teacher_temperature != PLAIN}
         if self.teacher is None and (given := [name for name, other in asked.items() if other]):
             found = f"learner.teacher_{given[0]} is {getattr(self, f'teacher_{given[0]}'):g}, and there is no teacher"
             raise ValueError(f"{found}; name a finished run in learner.teacher, or leave it out")
