@@ -1,10 +1,10 @@
-"""The options of a learner: what ICT compares, and how its target follows."""
+"""The options of a learner: what ICT compares, how its target follows, and who teaches."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
-from ictconvention.configuration.identity import ADDED, SHAPES
+from ictconvention.configuration.identity import ADDED, CONTENT, PLACE, SHAPES
 from ictconvention.configuration.options import PartialShare, Share, Weight, option_group
 
 TargetNorms = Literal["batch", "running"]
@@ -13,6 +13,7 @@ Memory = Literal["none", "ensemble", "early"]
 WeakLabels = Literal["given", "referee", "forward"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+HEARD, PLAIN = 0.9, 1.0  # share of the loss that a teacher has, and its temperature, unless they are asked for
 OF_CLASSES: tuple[Compared, ...] = ("labels", "class_mates")  # comparisons that ask for the class of an object
 
 
@@ -158,6 +159,47 @@ class ICTOptions:
 
 @option_group
 class LearnerOptions(ICTOptions):
-    """Which learner; all but `kind` are ICT's."""
+    """Which learner, and who teaches it; all others are ICT's.
+
+    Parameters
+    ----------
+    kind : "supervised" or "ict"
+        Which learner.
+    teacher : str or sequence of str, optional
+        Finished runs, or sweeps of such, whose mean the network learns beside the labels, see `Teacher`.
+    teacher_weight : float
+        Share w of the loss that the teacher has, in [0, 1]; the labels have 1 - w.
+    teacher_temperature : float
+        T, by which the logits of both are divided before they are compared.
+
+    Raises
+    ------
+    ValueError
+        A teacher has nothing to say, or something asks for one that is not there.
+    """
 
     kind: Annotated[Literal["supervised", "ict"], SHAPES] = "ict"
+    teacher: Annotated[str | tuple[str, ...] | None, CONTENT | PLACE | ADDED] = None
+    teacher_weight: Annotated[Weight, ADDED] = HEARD
+    teacher_temperature: Annotated[PositiveFloat, ADDED] = PLAIN
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The runs and sweeps that teach; none where the labels alone do."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher or ()
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Self:
+        if self.teacher is not None and not self.teachers:
+            raise ValueError("learner.teacher is an empty list; name a finished run, or leave it out")
+        asked = {"weight": self.teacher_weight != HEARD, "temperature": self.teacher_temperature != PLAIN}
+        if self.teacher is None and (given := [name for name, other in asked.items() if other]):
+            found = f"learner.teacher_{given[0]} is {getattr(self, f'teacher_{given[0]}'):g}, and there is no teacher"
+            raise ValueError(f"{found}; name a finished run in learner.teacher, or leave it out")
+        if self.kind == "supervised" and self.unlabelled and not (self.teachers and self.teacher_weight):
+            found = "learner.unlabelled is true, and of objects without a label nothing is said in supervised learning"
+            raise ValueError(f"{found}; choose learner=ict, or give a learner.teacher with a weight")
+        if self.teacher is not None and self.weak_labels != "given":
+            found = f"learner.weak_labels is {self.weak_labels}, which moves labels, and learner.teacher moves them too"
+            raise ValueError(f"{found}; set learner.weak_labels=given, or leave out learner.teacher")
+        return self

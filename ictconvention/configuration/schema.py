@@ -71,8 +71,8 @@ class RunOptions:
                 f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
             )
         check_online_frames(self.views.online_frames, self.sequence, "views.online_frames")
-        if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
-            raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+        if self.learner.kind == "supervised" and self.views.online_frames is not None:
+            raise ValueError("views.online_frames is for ICT; choose learner=ict")
         both = self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs
         if self.fold.protocol == "single" and both and self.stage.pretrain.classification != 0:
             found = "fold.protocol is single, for one stage with labels, and both stages have training epochs"
@@ -101,13 +101,15 @@ class RunOptions:
             "learner.memory": "" if learner.memory == "none" else learner.memory,
             "learner.weak_labels": "" if learner.weak_labels == "given" else learner.weak_labels,
             "imbalance.adjustment": f"{self.imbalance.adjustment:g}" if self.imbalance.adjustment else "",
+            "learner.teacher": ", ".join(learner.teachers),
         }
         if (key := next((key for key, value in forms.items() if value), None)) and not classes:
             found = f"{key} is {forms[key]}, which is of classes, and task.kind is {self.task.kind}"
             why = "its outputs are no classes of objects, of which one is sure, rare or mistaken"
             raise ValueError(f"{found}: {why}; take task=classes, or leave out {key}")
         if self.learner.kind == "supervised":
-            forms |= {"views.count": "" if self.views.count == 2 else "1", "imbalance.adjustment": ""}
+            forms |= {"views.count": "" if self.views.count == 2 else "1"}
+            forms |= dict.fromkeys(("imbalance.adjustment", "learner.teacher"), "")
             forms["learner.token_subsets"] = str(learner.token_subsets or "")
             if key := next((key for key, value in forms.items() if value), None):
                 raise ValueError(f"{key} is {forms[key]}, which is of ICT; choose learner=ict, or leave it out")

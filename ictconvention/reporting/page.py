@@ -183,4 +183,5 @@ def _configuration(runs: Mapping[Any, FinishedRun]) -> dict[str, Any]:
     content = leave_out(result["config"], RunOptions, LABEL | CELL)
     content["survey"] = {"bands": None} | content["survey"]  # results of before bands could be chosen
     content |= {"weights": result["weights"]} if "weights" in result else {}
+    content |= {"teacher": result["teacher"]["model"]} if "teacher" in result else {}
     return content | {name: result.get(name) for name in ("precision", "init_from", "version")}

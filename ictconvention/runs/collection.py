@@ -166,5 +166,6 @@ def _flat(run: FinishedRun) -> dict[str, str]:
     flat |= flatten({name: run.result.get(name) for name in ("init_from", "version")})
     flat["trainer.precision"] = str(run.result.get("precision"))
     flat |= {"model.weights": run.result["weights"]} if "weights" in run.result else {}
+    flat |= {"learner.teacher": run.result["teacher"]["model"]} if "teacher" in run.result else {}
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return flat

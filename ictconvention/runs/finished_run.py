@@ -14,7 +14,7 @@ from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import SHIFT, survey_of
+from ictconvention.runs.status import SHIFT, TEACHER, survey_of
 from ictconvention.runs.which_run import no_run
 from ictconvention.tasks.task import Task
 
@@ -90,9 +90,12 @@ class FinishedRun:
 
     @property
     def core_seconds(self) -> float | None:
-        """CPU time of its training and of its answer to a shift, where one process here did all of it without a GPU."""
+        """CPU time of its training, of its answer to a shift and of asking its teacher, but not of training that.
+
+        None unless one process here did all of it without a GPU.
+        """
         spent = self._spent("core_seconds")
-        return None if spent is None else spent + self.status["core_seconds"].get(SHIFT, 0.0)
+        return None if spent is None else spent + sum(self.status["core_seconds"].get(x, 0.0) for x in (SHIFT, TEACHER))
 
     @property
     def passes(self) -> tuple[int, ...]:

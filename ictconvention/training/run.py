@@ -29,7 +29,7 @@ from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
-from ictconvention.runs.status import MetricsTable, describe_kept, find_kept
+from ictconvention.runs.status import SHIFT, MetricsTable, describe_kept, find_kept
 from ictconvention.runs.warm_start import pin_start, start_from, start_from_file
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.format import sha256
@@ -140,10 +140,14 @@ def _take_stages(run: Run) -> None:
     begin = process_time()
     if run.prepared.said:
         if records is not None and is_alone(options):
-            records.status.measure_shift(process_time() - begin)
+            records.status.measure(SHIFT, process_time() - begin)
         logger.info(run.prepared.said)
     if run.prepared.warning:
         logger.warning(run.prepared.warning)
+    if run.plan.teachers.folders:
+        logger.info(run.plan.teachers.said)
+        for line in run.plan.teachers.left_out:
+            logger.info(f"teacher: left out: {line}")
     if records is not None and "pretrain" in run.feeds and started_alone():
         _take_pretraining(run.plan, records)
     learner: Learner | None = None
@@ -176,7 +180,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
         neighbours.save(folder.neighbours)
         logger.info(neighbours.said)
     start = None if options.init_from is None else RunFolder(locate_run(options.init_from))
-    folder.write_seen(survey, plan.split, parts_of(options), start)
+    folder.write_seen(survey, plan.split, parts_of(options), start, plan.teachers.runs)
     for part, found in parts.items():
         own = run.prepared.columns.get(part, {})
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
@@ -224,6 +228,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             shift = {**shift, **_tell_domains(run, learner, data)}
         kept = {} if neighbours is None else {**neighbours.record, "file": sha256(folder.neighbours)}
         result["shift"] = {**shift, **kept}
+    if plan.teachers.folders:
+        result["teacher"] = plan.teachers.record
     if sources := sources_of(options):
         result["sources"] = sources
     if (file := weight_file(options)) is not None:

@@ -234,6 +234,10 @@ def _made(card: Card) -> list[str]:
         lines.append(
             f"It began with the weights of {which}; what that one has seen is among the objects that this one knows."
         )
+    if options.learner.teachers:
+        lines.append(
+            "It was taught by the predictions of other runs; what those have seen is among the objects that it knows."
+        )
     return lines
 
 

@@ -43,8 +43,8 @@ def _flat_keys(content: Any) -> Iterator[str]:
 
 
 def keys_taking(kind: Any) -> list[str]:
-    """Return the keys whose value is of a type, such as str, or is that or null."""
-    return [key for key, own in _all_types() if own == kind or own == kind | None]
+    """Return the keys whose value is of a type, such as str, or may be, beside null and others."""
+    return [key for key, own in _all_types() if own == kind or kind in get_args(own)]
 
 
 @cache

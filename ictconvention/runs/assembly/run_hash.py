@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -30,9 +31,17 @@ def digest(content: object) -> str:
 
 
 def run_hash(
-    options: RunOptions, survey: Survey, split: Split, precision: str, part: Literal["run", "pretrain"] = "run"
+    options: RunOptions,
+    survey: Survey,
+    split: Split,
+    precision: str,
+    part: Literal["run", "pretrain"] = "run",
+    teachers: Sequence[str] = (),
 ) -> str:
-    """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
+    """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers.
+
+    `teachers` are the hashes of the runs that teach it.
+    """
     content = leave_out_added(leave_out(asdict(options), options, LABEL | CONTENT | PLACE), options)
     if sources := sources_of(options):
         content["sources"] = sources
@@ -41,6 +50,8 @@ def run_hash(
     content["init_from"] = None if start is None else weights_hash(start)
     if (file := weight_file(options)) is not None:
         content["weights"] = weight_file_hash(file)
+    if teachers:
+        content["teachers"] = list(teachers)
     if part == "pretrain":
         content["stage"].pop("finetune")
         if stages_of(options)[-1] != "pretrain":

@@ -99,7 +99,8 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
         head: Any = network.make_head(task.outputs, model) if masks else None
         return ICT(network.trunk, inputs, spec, of_stage, optimiser, model.dropout, task, consistency, head)
     network.head = network.make_head(task.outputs, model)
-    learner = Supervised(network, inputs, spec, optimiser, task, options.learner.flux)
+    taught = options.learner.teacher is not None
+    learner = Supervised(network, inputs, spec, optimiser, task, options.learner.flux, taught)
     (last,) = learner.output_layers
     if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != task.outputs:
         found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {task.outputs}"
