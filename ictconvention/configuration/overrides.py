@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ictconvention.configuration.checking.known_keys import keys_taking, known_keys
-from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder, registered
+from ictconvention.configuration.composing.folders import SEARCHPATH, ConfigFolders, names_folder, registered
 from ictconvention.configuration.registry import (
     default_options,
     default_task_options,

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ictconvention.configuration.folders import names_folder
+from ictconvention.configuration.composing.folders import names_folder
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.job_environment import job_environment

@@ -46,7 +46,7 @@ def run_jobs(
     at_once: int = 1,
     on_error: OnError = "continue",
     on_finish: Callable[[Job], None] | None = None,
-    is_cut: Callable[[Job], bool] = lambda job: False,
+    is_pruned: Callable[[Job], bool] = lambda job: False,
 ) -> None:
     """Run the jobs of a sweep that have no result yet.
 
@@ -60,8 +60,8 @@ def run_jobs(
         What becomes of the jobs that have not begun when one fails.
     on_finish : callable, optional
         What is done with each job as soon as it has finished, those that had finished before first.
-    is_cut : callable, optional
-        Whether a job that waits or runs shall end without a result; it resumes where it is asked for again.
+    is_pruned : callable, optional
+        Whether a job that waits or runs ends without a result, pruned; it resumes where it is asked for again.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def run_jobs(
         for job in sweep.jobs:
             if on_finish is not None and job.state == "finished":
                 on_finish(job)
-        _Course(sweep, waiting, divide_gpus(waiting, at_once), on_error, on_finish, is_cut).take()
+        _Course(sweep, waiting, divide_gpus(waiting, at_once), on_error, on_finish, is_pruned).take()
 
 
 class _Course:
@@ -97,10 +97,10 @@ class _Course:
         gpus: list[str | None],
         on_error: OnError,
         on_finish: Callable[[Job], None] | None,
-        is_cut: Callable[[Job], bool],
+        is_pruned: Callable[[Job], bool],
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
-        self.on_finish, self.is_cut = on_finish, is_cut
+        self.on_finish, self.is_pruned = on_finish, is_pruned
         self.copier: Copier | None = None
         self.running: list[_Running] = []
         self.durations: list[float] = []
@@ -115,15 +115,15 @@ class _Course:
                     self._prepare()
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
-                        if not self.is_cut(job := self.waiting.pop(0)):
+                        if not self.is_pruned(job := self.waiting.pop(0)):
                             self._start(job)
                     time.sleep(POLL)
                     for one in [one for one in self.running if one.process.poll() is not None]:
                         self._end(one)
-                    if cut := [one for one in self.running if self.is_cut(one.job)]:
-                        self._stop(cut)
-                        for one in cut:
-                            logger.info(f"{self._place(one.job)} ended early: {one.job.title}")
+                    if pruned := [one for one in self.running if self.is_pruned(one.job)]:
+                        self._stop(pruned)
+                        for one in pruned:
+                            logger.info(f"{self._place(one.job)} pruned: {one.job.title}")
                     if status is not None:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup

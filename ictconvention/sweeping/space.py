@@ -9,7 +9,7 @@ from typing import Any
 
 from ictconvention.configuration.checking.known_keys import known_keys
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import ConfigFolders
+from ictconvention.configuration.composing.folders import ConfigFolders
 from ictconvention.configuration.identity import PLACE, roles_of
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import RunOptions

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import FLAG
+from ictconvention.configuration.composing.folders import FLAG
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions

@@ -1,8 +1,8 @@
 """A search for better options by Optuna: each trial is some jobs of a sweep, and their validation decides.
 
 What is told is the mean over the folds of the least validation loss of a run's last stage, which chose its training
-epoch (`val/loss_balanced` of classes): never a number of the test part. A trial that is behind the median of
-those before it ends early, see `MedianRule`.
+epoch (`val/loss_balanced` of classes): never a number of the test part. A trial that is worse than
+the median of those before it is pruned, see `MedianRule`.
 """
 
 import logging
@@ -32,9 +32,9 @@ Pruning = Literal["median", "none"]
 
 
 class Run(Protocol):
-    """Runs the waiting jobs of a sweep, so many at once, but for those that are cut; `run_jobs`."""
+    """Runs the waiting jobs of a sweep, so many at once, but for those that are pruned; `run_jobs`."""
 
-    def __call__(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+    def __call__(self, sweep: Sweep, at_once: int, *, is_pruned: Callable[[Job], bool]) -> None:
         """Run the jobs that wait."""
 
 
@@ -91,7 +91,7 @@ def tune(
     seed : int
         Of what is tried.
     pruning : "median" or "none"
-        Whether a trial ends where one of its runs is behind the median of the runs of its fold in earlier trials.
+        Whether a trial is pruned where one of its runs is worse than the median of earlier ones of its fold.
     run : Run
         What runs the jobs; another one in tests.
 
@@ -171,16 +171,16 @@ class _Search:
         if any(of_trial.values()):
             for place, job in enumerate(self.jobs.values(), 1):
                 job.number = place
-            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_cut=self._is_cut)
-        cut = {number for number in of_trial if self.rule is not None and self.rule.cuts(number)}
+            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_pruned=self._is_pruned)
+        pruned = {number for number in of_trial if self.rule is not None and self.rule.prunes_trial(number)}
         for number, jobs in of_trial.items():
-            self._tell(number, jobs, number in cut)
+            self._tell(number, jobs, number in pruned)
         record = Sweep(self.folder, list(self.jobs.values()))  # without those that have no result
         record.begin()
         record.save()
 
-    def _is_cut(self, job: Job) -> bool:
-        return self.rule is not None and self.rule.is_cut(job)
+    def _is_pruned(self, job: Job) -> bool:
+        return self.rule is not None and self.rule.prunes_run(job)
 
     def _note(self, number: int, jobs: Sequence[Job]) -> None:
         if self.rule is not None:
@@ -207,16 +207,16 @@ class _Search:
             jobs.append(job)
         return [self.jobs.setdefault(job.folder, job) for job in jobs]
 
-    def _tell(self, number: int, jobs: Sequence[Job], is_cut: bool) -> None:
+    def _tell(self, number: int, jobs: Sequence[Job], is_pruned: bool) -> None:
         losses = [validation_loss(job.folder, job.options) for job in jobs]
         known = [loss for loss in losses if loss is not None]
         failed = any(job.state == "failed" for job in jobs) or not all(map(isfinite, known))
-        if failed or is_cut or not jobs or len(known) < len(jobs) or not all(map(is_finished, jobs)):
+        if failed or is_pruned or not jobs or len(known) < len(jobs) or not all(map(is_finished, jobs)):
             for job in jobs:  # or the next trials would start it again
                 self.jobs.pop(job.folder, None)
-            if is_cut and not failed:
+            if is_pruned and not failed:
                 self.trials.tell_pruned(number)
-                logger.info(f"trial {number} ended early: its validation loss is behind the median of those before")
+                logger.info(f"trial {number} was pruned: its validation loss is above the median of those before")
             else:
                 self.trials.tell_failed(number)
                 logger.warning(f"trial {number} failed")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ictconvention.configuration.compose import compose_run, read_group
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.learner_options import ICTOptions, LearnerOptions
 from ictconvention.configuration.options import Augmentation, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 from ictconvention.configuration.stages import parts_of, validation_chooses

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from ictconvention.configuration import functions, registry
 from ictconvention.configuration.checking.validation import sources_of
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.functions import (
     find_function,
     function_source,

@@ -239,14 +239,14 @@ def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
         run_jobs(sweep)
 
 
-def test_a_job_that_is_cut_keeps_its_records_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_job_that_is_pruned_keeps_its_records_and_the_others_go_on(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "sleeps", "runs", "runs")
     begun, never = sweep.jobs[0], sweep.jobs[2]
 
-    def is_cut(job: Job) -> bool:
+    def is_pruned(job: Job) -> bool:
         return job is never or (job is begun and job.log is not None and "begins" in job.log.read_text())
 
-    run_jobs(sweep, 2, is_cut=is_cut)
+    run_jobs(sweep, 2, is_pruned=is_pruned)
     assert [job.state for job in sweep.jobs] == ["stopped", "finished", "waiting"]
     assert (begun.folder / "kept").exists()
     assert not never.folder.exists()

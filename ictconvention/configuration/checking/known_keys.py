@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.registry import (
     default_task_options,
     own_networks,
@@ -22,9 +22,8 @@ def known_keys() -> Iterator[str]:
     known = [key for key, _ in _all_types()]
     own = [f"model.{one.name}" for entry in own_networks().values() for one in fields(entry.options)]
     own += [f"task.{name}" for task in own_tasks() for name in _flat_keys(default_task_options(task))]
-    conf = Path(str(files("ictconvention") / "conf"))
     for group in ("model", "task"):
-        for path in (conf / group).glob("*.yaml"):
+        for path in (config_folder() / group).glob("*.yaml"):
             own += [f"{group}.{name}" for name in _keys_in(path, path.stat().st_mtime_ns)]
     yield from dict.fromkeys([*known, *own])
 

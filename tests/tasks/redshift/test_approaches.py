@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.stages import learner_in, stage_of, stages_of
 from ictconvention.core.errors import UsageError

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ictconvention.configuration.compose import read_sweeper_params
-from ictconvention.configuration.folders import ConfigFolders, config_folder
+from ictconvention.configuration.composing.folders import ConfigFolders, config_folder
+from ictconvention.configuration.composing.sweep_size import MOST_JOBS, check_sweep_size
 from ictconvention.configuration.overrides import check_overrides
-from ictconvention.configuration.sweep_size import MOST_JOBS, check_sweep_size
 from ictconvention.core.errors import UsageError
 from tests.core.test_plain_file import within
 from tests.refusals import refused

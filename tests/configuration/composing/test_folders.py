@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import ConfigFolders, config_folder
+from ictconvention.configuration.composing.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import Augmentation
 from ictconvention.configuration.overrides import hydra_words
 from ictconvention.core.errors import UsageError

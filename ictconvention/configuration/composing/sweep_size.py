@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ictconvention.configuration.folders import ConfigFolders
+from ictconvention.configuration.composing.folders import ConfigFolders
 from ictconvention.core.errors import UsageError
 
 if TYPE_CHECKING:
