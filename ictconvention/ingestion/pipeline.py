@@ -19,7 +19,7 @@ from ictconvention.core.errors import UsageError, pluralize, readable_os_errors,
 from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
-from ictconvention.ingestion.gather import gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.gather import gather_frames, reject_doubles
 from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames, check_fluxes
 from ictconvention.ingestion.gathering.shard_files import write_shards
 from ictconvention.ingestion.gathering.shares import ObjectOrder

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ictconvention.core.errors import UsageError
 from ictconvention.ingestion.found import FRAME_LINES, Reject
-from ictconvention.ingestion.gather import GatheredFrames
+from ictconvention.ingestion.gathering.gather import GatheredFrames
 from ictconvention.ingestion.gathering.table_file import FilePart, TableFile
 from ictconvention.survey.format import NANOMAGGY
 from ictconvention.survey.writer import SHARD_FRAMES

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.parallel import run_parallel
-from ictconvention.ingestion.gather import GatheredFrames, descriptions
+from ictconvention.ingestion.gathering.gather import GatheredFrames, descriptions
 from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.gathering.table_file import FilePart
 from ictconvention.reading.mapped_array import map_array

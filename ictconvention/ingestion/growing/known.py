@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.ingestion.found import FRAME_LINES, UNKNOWN
-from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, descriptions
+from ictconvention.ingestion.gathering.gather import REPEATED_WITHIN, GatheredFrames, descriptions
 from ictconvention.survey.growth.side_tables import FrameSources, numbers_of
 from ictconvention.survey.survey import Survey
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.ingestion.found import FRAME_LINES
-from ictconvention.ingestion.gather import GatheredFrames, descriptions, gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.gather import GatheredFrames, descriptions, gather_frames, reject_doubles
 from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames
 from ictconvention.ingestion.gathering.shard_files import write_shards
 from ictconvention.ingestion.gathering.shares import ObjectOrder

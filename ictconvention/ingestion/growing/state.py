@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.ingestion.gather import GatheredFrames
+from ictconvention.ingestion.gathering.gather import GatheredFrames
 from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.growing.known import COLUMN_OF
 from ictconvention.ingestion.growing.tables import Said, order_of
