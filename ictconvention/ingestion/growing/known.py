@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ictconvention.ingestion.found import FRAME_LINES, UNKNOWN
 from ictconvention.ingestion.gathering.gather import REPEATED_WITHIN, GatheredFrames, descriptions
-from ictconvention.survey.growth.side_tables import FrameSources, numbers_of
+from ictconvention.survey.growth.frame_sources import FrameSources, numbers_of
 from ictconvention.survey.survey import Survey
 
 DETECTED = "first_detection"
@@ -38,13 +38,13 @@ class KnownFrames:
     rows: dict[str, dict[str, Any]]
 
 
-def known_frames(survey: Survey, ids: Sequence[str]) -> KnownFrames:
-    """Return what a survey has of some ids, each of which it knows.
+def known_frames(survey: Survey, sources: FrameSources, ids: Sequence[str]) -> KnownFrames:
+    """Return what a survey, with the sources of its frames, has of some ids, each of which it knows.
 
     A position or reliability that is the median of what its frames say, to the last bit, is not in the rows: the frames
     of the night will count in it. The first detection that is known is that of the object's first line.
     """
-    sources, tables, rows = FrameSources(survey), [FRAME_LINES.empty_table()], dict[str, dict[str, Any]]()
+    tables, rows = [FRAME_LINES.empty_table()], dict[str, dict[str, Any]]()
     for begin in range(0, len(ids), AT_ONCE):
         some = ids[begin : begin + AT_ONCE]
         lines, own = _lines(survey, sources, some)

@@ -25,6 +25,7 @@ from ictconvention.ingestion.growing.state import NextState, write_joined
 from ictconvention.ingestion.growing.tables import Said, compare_rows
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE, side_files
 from ictconvention.survey.shard import Shard, open_shard
 from ictconvention.survey.survey import Survey
@@ -82,13 +83,14 @@ class Night:
         UsageError
             The table of objects contradicts the survey, and nobody says that it is right.
         """
-        self.said = compare_rows(self.survey, objects, relabel, where, left_out)
+        sources = FrameSources(self.survey)
+        self.said = compare_rows(self.survey, sources, objects, relabel, where, left_out)
         self.kept, self.added = (KeptFrames(waiting.new(name, FRAME_LINES)) for name in ("kept", "added"))
         self.exposures = waiting.new("exposures", FRAME_LINES)
         gathered, order, twice = Gathered(self.kept), ObjectOrder(objects), list[pa.Table]()
         for lines in source.shares(order, waiting):
             ids = lines.column("id").unique().to_pylist()
-            known = known_frames(self.survey, tell_apart(ids, self.survey))
+            known = known_frames(self.survey, sources, tell_apart(ids, self.survey))
             before, new = compare_pixels(self.survey, known.lines, lines, waiting.folder)
             found, doubles, repeats = gather_frames(pa.concat_tables([before, new]), order)
             kept = self._with_new(found, GatheredFrames(before))

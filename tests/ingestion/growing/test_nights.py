@@ -19,7 +19,8 @@ from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import lineage_of, select_bands
 from ictconvention.survey.format import FRAMES_FILE, OBJECTS_FILE
 from ictconvention.survey.growth.compact import compact
-from ictconvention.survey.growth.side_tables import FrameSources, read_photometry
+from ictconvention.survey.growth.frame_sources import FrameSources
+from ictconvention.survey.growth.side_tables import read_photometry
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
