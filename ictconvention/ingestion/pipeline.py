@@ -395,7 +395,7 @@ class _OfNight:
         survey, night = self._survey, self._night
         if survey is not night.survey or self.folder is not None:
             return len(survey), int(survey.lengths.sum())
-        frames = int(survey.lengths.sum() - survey.lengths[night.changed].sum()) + len(kept)
+        frames = int(survey.lengths.sum()) - night.frames_before + len(kept)
         return len(survey) + night.new_objects, frames
 
     def write(

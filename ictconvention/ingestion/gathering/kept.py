@@ -36,6 +36,8 @@ class KeptFrames:
         Whether all of them are.
     lines : TableFile
         The file.
+    objects_of_shards : list of int
+        How many there are in each shard.
     """
 
     def __init__(self, file: TableFile) -> None:
@@ -44,6 +46,7 @@ class KeptFrames:
         self.known: set[str] = set()
         self.normalised = True
         self.lines = file
+        self.objects_of_shards: list[int] = []
         self._shards: list[list[int]] = []  # the batches of each
         self._shard = -1  # its number if none were left out, as is one in which no object begins
         self._numbers = [one.name for one in FRAME_LINES if pa.types.is_floating(one.type)]
@@ -72,7 +75,9 @@ class KeptFrames:
         for begin, end in zip(first, [*first[1:], len(frames.ids)], strict=True):
             if shard[begin] != self._shard:
                 self._shards.append([])
+                self.objects_of_shards.append(0)
                 self._shard = int(shard[begin])
+            self.objects_of_shards[-1] += end - begin
             begins, ends = int(frames.start[begin]), int(frames.start[end])
             self._shards[-1].append(self.lines.append(frames.lines.slice(begins, ends - begins)))
 

@@ -117,7 +117,9 @@ def _measured(survey: Survey, sources: FrameSources, ids: set[str]) -> set[tuple
     return {(id_, name) for id_, row in rows.items() for name in MEASURED if row.get(name) is None}
 
 
-def order_of(survey: Survey, new: Sequence[str], objects: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def order_of(
+    survey: Survey, new: pa.ChunkedArray, objects: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the order of the objects of a survey with new ones after them, and which of them tables name.
 
     Those that the newest table names come first, as it names them; then those of earlier tables, as they were; and then
@@ -130,7 +132,7 @@ def order_of(survey: Survey, new: Sequence[str], objects: Sequence[str]) -> tupl
     listed : array (n,)
         By these places.
     """
-    ids = IdColumn(pa.chunked_array([*survey.ids.column.chunks, pa.array(new, pa.string())], pa.string()))
+    ids = IdColumn(pa.chunked_array([*survey.ids.column.chunks, *new.chunks], pa.string()))
     listed = np.concatenate([_listed_before(survey), np.zeros(len(new), dtype=bool)])
     number = np.arange(len(ids), dtype=np.int64)
     group = np.where(listed, 1, 2)
