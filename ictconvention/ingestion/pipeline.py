@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, shorten
 from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
-from ictconvention.ingestion.gathering.gather import gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.doubles import Doubles
+from ictconvention.ingestion.gathering.gather import gather_frames
 from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames, check_fluxes
 from ictconvention.ingestion.gathering.shard_files import write_shards
 from ictconvention.ingestion.gathering.shares import ObjectOrder
@@ -237,7 +236,7 @@ def ingest(
         if objects_table is not None and source.lines.rows:
             there = {*found.read, *made.known(objects), *left.objects()}
             if there.isdisjoint(objects):
-                there |= source.ids()
+                there |= found.ids()
             remarks += check_matched(objects_table, objects, there, "the images")
         check_fluxes(options.flux_unit, made.brought(kept), options.made_by)
         why = "which --classes does not name" if asked.classes is not None else "which the survey does not name"
@@ -307,15 +306,15 @@ class _OfSurvey:
         waiting: WaitingTables,
     ) -> Gathered:
         """Sort all frames, each exposure once."""
-        order, twice = ObjectOrder(objects), list[pa.Table]()
-        gathered = Gathered(KeptFrames(waiting.new("kept", FRAME_LINES)))
+        order, twice, kept = ObjectOrder(objects), Doubles(), KeptFrames(waiting.new("kept", FRAME_LINES))
+        gathered = Gathered(kept, kept.lines)
         for lines in source.shares(order, waiting):
             frames, doubles, repeats = gather_frames(lines, order)
             gathered.kept.append(frames)
             gathered.listed.update(id_ for id_ in frames.ids if id_ in objects)
             gathered.repeats += repeats
-            twice.append(doubles)
-        return replace(gathered, doubles=reject_doubles(twice), read=gathered.listed)
+            twice.add(doubles)
+        return replace(gathered, doubles=twice.rejects(), read=gathered.listed)
 
     def brought(self, kept: KeptFrames) -> KeptFrames:
         """Return the frames that were read now: all."""

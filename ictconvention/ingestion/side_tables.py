@@ -93,14 +93,19 @@ def save_photometry(
 
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     shares = Shares(measured, rows, ObjectOrder(), MEASUREMENTS_AT_ONCE)
-    dealt = shares.deal(measured, waiting.new("measured", MEASUREMENTS))
-    seen = shares.deal_in_batches(framed, waiting.new("seen", EXPOSURES))
+    dealt, seen = waiting.new("measured", MEASUREMENTS), waiting.new("seen", EXPOSURES)
+
+    def merged() -> Iterator[pa.Table]:
+        of_shares = zip(shares.deal(measured, dealt), shares.deal_in_batches(framed, seen), strict=True)
+        for table, parts in of_shares:
+            while len(shares) > 1 and files:
+                files.pop().unlink()  # all of them are dealt before the first share
+            yield merge_measurements(without_known(table, before), of_the_same(table, parts))
+
     path = folder / PHOTOMETRY_FILE
-    merged = (
-        merge_measurements(without_known(table, before), of_the_same(table, parts))
-        for table, parts in zip(dealt, seen, strict=True)
-    )
-    written = _write_groups(path, MEASUREMENTS, merged)
+    written = _write_groups(path, MEASUREMENTS, merged())
+    for file in (dealt, seen):
+        file.remove()
     if before and not written:
         path.unlink()
         return {}

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.ingestion.found import FRAME_LINES
-from ictconvention.ingestion.gathering.gather import GatheredFrames, descriptions, gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.doubles import Doubles
+from ictconvention.ingestion.gathering.gather import GatheredFrames, descriptions, gather_frames
 from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames
 from ictconvention.ingestion.gathering.rows import NEW, ROWS, pack_rows, parts_of, read_rows
 from ictconvention.ingestion.gathering.shard_files import write_shards
@@ -94,7 +95,7 @@ class Night:
         self.said = compare_rows(self.survey, sources, objects, relabel, where, left_out)
         self.kept, self.added = (KeptFrames(waiting.new(name, FRAME_LINES)) for name in ("kept", "added"))
         self.exposures, self.rows = waiting.new("exposures", EXPOSURES), waiting.new("rows", ROWS)
-        gathered, order, twice = Gathered(self.kept), ObjectOrder(objects), list[pa.Table]()
+        gathered, order, twice = Gathered(self.kept, self.exposures), ObjectOrder(objects), Doubles()
         for lines in source.shares(order, waiting):
             ids = lines.column("id").unique().to_pylist()
             known = known_frames(self.survey, sources, tell_apart(ids, self.survey))
@@ -110,8 +111,8 @@ class Night:
             gathered.read.update(id_ for id_ in ids if id_ in objects)
             gathered.listed.update(id_ for id_ in kept.ids if id_ in objects)
             gathered.repeats += repeats
-            twice.append(doubles)
-        return replace(gathered, doubles=reject_doubles(twice))
+            twice.add(doubles)
+        return replace(gathered, doubles=twice.rejects())
 
     def _keep_rows(self, ids: Sequence[str], known: KnownFrames) -> None:
         positions = [known.positions.get(id_, NEW) for id_ in ids]
@@ -175,6 +176,7 @@ class Night:
             self._check_masks(masks)
         before = list(side_files(survey, PHOTOMETRY_FILE))
         measured = save_photometry(partial, self.exposures, scratch, waiting, before)
+        self.exposures.remove()
         if not (len(self.kept) or self.said.values or measured):
             return survey
         rows, in_shards = self._describe(objects, waiting)
@@ -207,6 +209,7 @@ class Night:
             rows = descriptions(frames, given, self.kept.known)
             described.append(pack_rows(frames.ids, positions, rows))
             in_shards.append(len(GatheredFrames(_new_of(frames.lines)).ids))
+        self.rows.remove()
         return described, in_shards
 
     def _check_masks(self, masks: Masks) -> None:
