@@ -227,6 +227,15 @@ def test_labels_that_come_later_are_taken_and_others_are_refused(two: Path) -> N
     assert not audit_survey(two).flaws
 
 
+def test_a_column_of_another_kind_is_refused_and_leaves_the_survey_as_it_was(two: Path) -> None:
+    """Of objects without a new frame too; `mine` is a number in the survey."""
+    before = listing(two)
+    table = {"o04": {**TABLE["o04"], "mine": "four"}}
+    with refused(SurveyError, "E-VALUE-TYPE", where=two):
+        add_night(two, 1, objects=table, relabel=True)
+    assert listing(two) == before
+
+
 def test_two_writers_at_once_are_refused_and_readers_are_not(two: Path) -> None:
     with folder_lock(two):
         with refused(FileSystemError, "E-FILES-LOCKED", where=two):
