@@ -27,7 +27,8 @@ import pyarrow as pa
 
 from experiments.speed.ztf import anonymous_memory
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.ingestion.readers.ztf import PIXEL_SCALE
 
 SIZE = 8  # of a stamp [pixels]

@@ -1,6 +1,6 @@
 """Frames of some objects, found in any order: each object's in time order, duplicates out, and what they say of it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ictconvention.ingestion.found import FRAME_LINES, Reject, place_of
-from ictconvention.ingestion.gathering.shares import ObjectOrder, in_order
+from ictconvention.ingestion.gathering.shares import ObjectOrder
 from ictconvention.survey.neighbours import median_position
 
 REPEATED_WITHIN = 1e-6  # [days]; frames of one band that are closer are one exposure
@@ -78,22 +77,6 @@ def gather_frames(lines: pa.Table, order: ObjectOrder) -> tuple[GatheredFrames, 
     kept = np.setdiff1d(np.arange(len(mjd)), again)
     kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]
     return GatheredFrames(lines.take(kept)), lines.take(np.setdiff1d(again, repeats)), len(repeats)
-
-
-def reject_doubles(tables: Iterable[pa.Table]) -> list[Reject]:
-    """Return a reject for each line of tables of doubles, in the order in which the frames were found.
-
-    Frames that a survey had before come first, in the order of their objects' ids.
-    """
-    lines = pa.concat_tables([FRAME_LINES.empty_table(), *tables])
-    old = lines.column("unit").to_numpy() < 0
-    before, now = lines.filter(pa.array(old)), lines.filter(pa.array(~old))
-    by_id = np.argsort(before.column("id").to_numpy(zero_copy_only=False), kind="stable")
-    rejects = []
-    for line in [*before.take(pa.array(by_id)).to_pylist(), *in_order(now, ["unit", "row"]).to_pylist()]:
-        where = place_of(line["file"], line["hdu"])
-        rejects.append(Reject(line["id"], where, f"duplicate exposure in band {line['band']} at MJD {line['mjd']:.5f}"))
-    return rejects
 
 
 def descriptions(
