@@ -14,7 +14,7 @@ MODELS = ("frame_transformer", "light_curve_transformer")
 FOREST = "forest"
 BESIDE = "light_curve_transformer"  # the forest is trained beside its run of seed 0; it sees the same beside any
 SURVEY = {"objects": 3000, "extra_test": 1600, "stream": "alerts"}
-EPOCHS = 6  # training epochs of each of the two stages
+EPOCHS = 4  # training epochs of each of the two stages
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Job:
             "profile": "laptop_all_frames",
             "name": "photometry",
             "survey": SURVEY,
-            "sequence": {"max_frames": 99, "photometry": arm.photometry},
+            "sequence": {"max_frames": 60, "photometry": arm.photometry},
             "stage": {"pretrain": stage, "finetune": stage},
             "seed": self.seed,
             "figures": False,

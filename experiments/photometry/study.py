@@ -23,6 +23,7 @@ from experiments.photometry.tables import ROWS, lines_of
 from experiments.study import describe_machine, path_of
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
+from ictconvention.evaluation.prior import Prior
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.neighbours import sky_groups
 
@@ -52,7 +53,12 @@ def run_job(job: Job, runs: str, surveys: str, epochs: int) -> Result:
         "core_seconds": round(spent, 1),
         "environment": describe_machine(folder.read_environment()),
     }
-    likely = {days: _predict(run, extra, until, job.row == FOREST) for days, until in DAYS.items()}
+    early = {days: until for days, until in DAYS.items() if until is not None or job.row == FOREST}
+    likely = {days: _predict(run, extra, until, job.row == FOREST) for days, until in early.items()}
+    if job.row != FOREST:
+        tested = folder.read_predictions("extra_test")  # of all frames, at the end of the training
+        place = {id_: number for number, id_ in enumerate(tested.ids.tolist())}
+        likely["all"] = tested.at(Prior.UNIFORM)[[place[id_] for id_ in extra.ids]]
     return Result(job, record, np.array(extra.ids), label, group, likely)
 
 
