@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.frame_transformer.study_tables import EqualShares
-from experiments.photometry.jobs import ARMS, FOREST, Job
+from experiments.photometry.jobs import ARMS, Job
 from experiments.photometry.results import DAYS, Result
-from experiments.photometry.tables import FRAMES, ROWS, arms_of, pooled
+from experiments.photometry.tables import FRAMES, ROWS, arms_of, named, pooled
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.significance import intervals
 
@@ -25,24 +25,20 @@ def draw_results(results: Mapping[Job, Result]) -> Figure:
     figure = Figure(figsize=(3.4 * len(rows) + 0.4, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(rows), sharey=True)) if rows else []
     for axes, (row, arms) in zip(panels, rows.items(), strict=True):
-        for number, arm in enumerate(ARMS):
-            if arm not in arms:
-                continue
+        for place, arm in enumerate(arms):
             group = arms[FRAMES][0].group
             found = [intervals(pooled(arms[arm], days), group, measures)[measure.name] for days in DAYS]
             value, low, high = measure.scale * np.array(found).T
-            style = style_of(number)
-            place = np.arange(len(DAYS)) + APART * (number - 1.5)
+            style = style_of(list(ARMS).index(arm))
+            days = np.arange(len(DAYS)) + APART * (place - (len(arms) - 1) / 2)
             bars = {"yerr": [value - low, high - value], "capsize": 2, "markersize": 4, "lw": 1.3}
-            axes.errorbar(place, value, **bars, **style.drawn, marker=style.marker, label=ARMS[arm].title)
+            axes.errorbar(days, value, **bars, **style.drawn, marker=style.marker, label=ARMS[arm].title)
         axes.set_xticks(range(len(DAYS)), DAYS)
         axes.set_xlabel("days since the first detection")
-        seeds = len(arms[FRAMES])
-        named = row if row == FOREST else f"{row}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
-        axes.set_title(named.replace("_", " "), fontsize=10)
+        axes.set_title(named(row, arms), fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
     if len(panels):
         panels[0].set_ylabel(f"{measure.title} [%]")
-        panels[0].legend(frameon=False, fontsize=8)
+        panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     figure.suptitle(f"{first.record['title']}, {len(first.ids)} extra test objects; bars: 95 % intervals", fontsize=10)
     return figure

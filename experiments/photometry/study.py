@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not path_of(wanted.results, job).exists():
                 wanted.results.mkdir(parents=True, exist_ok=True)
                 save_result(wanted.results, run_job(job, wanted.runs, wanted.surveys, wanted.epochs))
-        settings = {job: job.setting(wanted.epochs) for job in jobs_of(ROWS, tuple(ARMS), wanted.seeds)}
-        results = read_results(wanted.results, settings)
+        there = read_results(wanted.results)
+        results = read_results(wanted.results, {job: job.setting(wanted.epochs) for job in there})
         print("\n".join(lines_of(results)))
         if results:
             save_figure(draw_results(results), wanted.figure)

@@ -7,10 +7,9 @@ import numpy as np
 from experiments.frame_transformer.study_tables import EqualShares
 from experiments.photometry.jobs import ARMS, FOREST, MODELS, Job
 from experiments.photometry.results import DAYS, Result
-from ictconvention.evaluation.measures import Measure
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
-from ictconvention.evaluation.significance import describe_seeds, differences, mean_scores
+from ictconvention.evaluation.significance import Difference, describe_seeds, differences, mean_scores
 
 FRAMES = "frames"  # the arm that the others are compared with
 ROWS = (*MODELS, FOREST)
@@ -40,37 +39,46 @@ def lines_of(results: Mapping[Job, Result]) -> list[str]:
         return ["There are no results."]
     measures = EqualShares(next(iter(results.values())).record["classes"])
     rows = {row: arms for row in ROWS if len(arms := arms_of(results, row)) > 1}
+    others = [arm for arm in ARMS if arm != FRAMES and any(arm in arms for arms in rows.values())]
+    found = {(row, days): _compare(arms, days, measures) for row, arms in rows.items() for days in DAYS}
     lines: list[str] = []
     for one in measures.compared:
-        lines += [*_table(one, rows, measures), ""]
+        heads = [one.title, "days", *(ARMS[arm].title for arm in (FRAMES, *others))]
+        heads += [f"{ARMS[arm].title}, minus frames alone" for arm in others]
+        lines += [_line(*heads), "|" + "---|" * len(heads)]
+        for (row, days), (scores, ahead) in found.items():
+            cells = [one.write(scores[arm][one.name]) if arm in scores else "-" for arm in (FRAMES, *others)]
+            cells += [_in_cell(ahead[arm][one.name]) if arm in ahead else "-" for arm in others]
+            lines.append(_line(named(row, rows[row]), days, *cells))
+        lines.append("")
     if seeds := {len(arms[FRAMES]) for row, arms in rows.items() if row != FOREST}:
         lines += [describe_seeds(min(seeds), 1, measures), ""]
     return [*lines, *_costs(rows)]
 
 
-def _table(measure: Measure, rows: Mapping[str, Mapping[str, Sequence[Result]]], measures: EqualShares) -> list[str]:
-    """Return the table of one measure: a line for each row and day."""
-    others = [arm for arm in ARMS if arm != FRAMES and any(arm in arms for arms in rows.values())]
-    heads = [ARMS[FRAMES].title, *(ARMS[arm].title for arm in others)]
-    heads += [f"{ARMS[arm].title}, minus frames alone" for arm in others]
-    lines = [_line(measure.title, "days", *heads), "|" + "---|" * (2 + len(heads))]
-    for row, arms in rows.items():
-        for days in DAYS:
-            of = {arm: pooled(several, days) for arm, several in arms.items()}
-            scores = {arm: mean_scores(one, measures)[measure.name] for arm, one in of.items()}
-            cells = [measure.write(scores[arm]) if arm in scores else "-" for arm in (FRAMES, *others)]
-            group = arms[FRAMES][0].group
-            for arm in others:
-                cells.append("-")
-                if arm in of:
-                    found = differences(of[arm], of[FRAMES], group, measures)
-                    (one,) = [difference for difference in found if difference.measure.name == measure.name]
-                    value, low, high = (measure.write(x, signed=True) for x in (one.value, one.low, one.high))
-                    cells[-1] = f"{value} ({low} to {high})"
-            seeds = len(arms[FRAMES])
-            name = row if row == FOREST else f"{row}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
-            lines.append(_line(name.replace("_", " "), days, *cells))
-    return lines
+def named(row: str, arms: Mapping[str, Sequence[Result]]) -> str:
+    """Return the name of a row, with how many seeds it has of a network."""
+    seeds = len(arms[FRAMES])
+    return row if row == FOREST else f"{row.replace('_', ' ')}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+
+def _compare(
+    arms: Mapping[str, Sequence[Result]], days: str, measures: EqualShares
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Difference]]]:
+    """Return the scores of each arm after some days, and how far each is from frames alone, by measure."""
+    of = {arm: pooled(several, days) for arm, several in arms.items()}
+    group = arms[FRAMES][0].group
+    ahead = {
+        arm: {one.measure.name: one for one in differences(of[arm], of[FRAMES], group, measures)}
+        for arm in of
+        if arm != FRAMES
+    }
+    return {arm: mean_scores(one, measures) for arm, one in of.items()}, ahead
+
+
+def _in_cell(found: Difference) -> str:
+    value, low, high = (found.measure.write(x, signed=True) for x in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"
 
 
 def _costs(rows: Mapping[str, Mapping[str, Sequence[Result]]]) -> list[str]:
