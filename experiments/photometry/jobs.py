@@ -69,7 +69,7 @@ class Job:
 
     def setting(self, epochs: int) -> str:
         """Return the hash of all that makes its run beside names and folders."""
-        from ictconvention.runs.assembly import digest
+        from ictconvention.runs.assembly.run_hash import digest
 
         keywords = self.keywords(epochs)
         experiment, survey = keywords.pop("experiment"), keywords.pop("survey")
