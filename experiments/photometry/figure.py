@@ -23,7 +23,7 @@ def draw_results(results: Mapping[Job, Result]) -> Figure:
     (measure,) = [one for one in measures.compared if one.name.startswith(SCORE)]
     rows = {row: arms for row in ROWS if len(arms := arms_of(results, row)) > 1}
     figure = Figure(figsize=(3.4 * len(rows) + 0.4, 3.6), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(rows), sharey=True)) if rows else []
+    panels = figure.subplots(1, max(len(rows), 1), sharey=True, squeeze=False)[0][: len(rows)]
     for axes, (row, arms) in zip(panels, rows.items(), strict=True):
         for place, arm in enumerate(arms):
             group = arms[FRAMES][0].group

@@ -95,8 +95,8 @@ def read_result(path: Path) -> Result:
             if not np.isfinite(likely[days]).all():
                 raise ValueError("its probabilities are none")
         job = Job(record["row"], record["arm"], record["seed"])
-        places = (columns[name].astype(np.int64) for name in (LABEL, GROUP))
-        return Result(job, record, columns[ID].astype(str), *places, likely)
+        label, group = columns[LABEL].astype(np.int64), columns[GROUP].astype(np.int64)
+        return Result(job, record, columns[ID].astype(str), label, group, likely)
 
 
 def read_results(folder: Path, settings: Mapping[Job, str] | None = None) -> dict[Job, Result]:

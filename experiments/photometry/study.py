@@ -14,6 +14,7 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
+from numpy.typing import NDArray
 
 import ictconvention as ict
 from experiments.photometry.figure import draw_results
@@ -62,7 +63,7 @@ def run_job(job: Job, runs: str, surveys: str, epochs: int) -> Result:
     return Result(job, record, np.array(extra.ids), label, group, likely)
 
 
-def _predict(run: ict.Run, extra: ict.Survey, until: float | None, forest: bool) -> np.ndarray:
+def _predict(run: ict.Run, extra: ict.Survey, until: float | None, forest: bool) -> NDArray[np.float64]:
     """Return the probabilities (n, classes) of the objects of a survey, in its order."""
     found = run.predict(extra, prior="uniform", first_days=until, forest="alone" if forest else None)
     place = {str(id_): number for number, id_ in enumerate(found["id"])}
