@@ -18,6 +18,7 @@ PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
 Stage = Literal["pretrain", "finetune"]
 Select = Literal["frames", "nights"]
 Schedule = Literal["cosine", "constant"]
+WhichPoints = bool | Literal["all"]  # of the measurements without pixels
 Third = Literal["third"]  # of the frames of the full view
 Answer = Literal["none", "weights", "latent_knn", "strata", "adversarial"]  # to a shift
 STRATA = 5  # of propensity, as StratLearn has them
@@ -54,8 +55,10 @@ class SequenceOptions:
         Frames of a token, K (paper: 3); no view has fewer, unless its series has.
     select : "frames" or "nights"
         Whether frames are removed and evenly chosen one by one (paper), or by whole nights.
-    photometry : bool
+    photometry : bool or "all"
         Whether measurements without pixels that lie beside the frames of a survey join them: at most `max_frames`.
+        True: those at whose times there is no frame. "all": also those of the frames' own exposures, of science minus
+        reference, which tell the change from what was always there.
 
     Raises
     ------
@@ -71,7 +74,7 @@ class SequenceOptions:
     max_frames: Annotated[PositiveInt, SHAPES] = 99
     frames_per_group: Annotated[PositiveInt, SHAPES] = 3
     select: Select = "frames"
-    photometry: Annotated[bool, SHAPES, ADDED] = False
+    photometry: Annotated[WhichPoints, SHAPES, ADDED] = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

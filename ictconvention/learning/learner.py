@@ -267,7 +267,7 @@ class Learner(lightning.LightningModule, ABC):
 def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
     sizes = (spec.stamp_size, spec.max_frames, spec.frames_per_group, 2 if spec.residuals else 1)
-    return InputShape(spec.bands, *sizes, spec.pixel_scale, spec.reddening, spec.points)
+    return InputShape(spec.bands, *sizes, spec.pixel_scale, spec.reddening, bool(spec.points))
 
 
 def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:

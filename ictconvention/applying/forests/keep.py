@@ -83,7 +83,7 @@ def train_forest(
         check_task(run.read_options().task.kind, run.path)
         own, data = open_data(run, options)
         known = {part: run.read_predictions(part) for part in TESTED if data.split.parts[part]}
-        sequence, points = None if all_frames else own.sequence, data.training.points is not None
+        sequence, points = None if all_frames else own.sequence, data.spec.points
         recipe = FeatureRecipe.of(data.survey.header, data.survey.path, sequence, points)
         with folder_lock(run.path):
             with show("measuring") as progress:

@@ -57,7 +57,7 @@ def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
     header, sequence = survey.header, options.sequence
     sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
     channels = 2 if options.pixels.channels == "direct+residual" else 1
-    known = takes_reddening(options, survey), options.sequence.photometry
+    known = takes_reddening(options, survey), bool(options.sequence.photometry)
     return InputShape(header.bands, *sizes, channels, header.pixel_scale, *known)
 
 
