@@ -27,10 +27,10 @@ from ictconvention.ingestion.growing.known import KnownFrames, compare_pixels, k
 from ictconvention.ingestion.growing.state import NextState
 from ictconvention.ingestion.growing.tables import Said, compare_rows
 from ictconvention.ingestion.side_tables import EXPOSURES, save_frame_sources, save_photometry
-from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta
+from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta, write_state
 from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE, side_files
-from ictconvention.survey.shard import Shard, open_shard
+from ictconvention.survey.shard import open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import shard_name
 
@@ -179,19 +179,17 @@ class Night:
         if not (len(self.kept) or self.said.values or measured):
             return survey
         rows, in_shards = self._describe(objects, waiting)
-        written: list[Shard] = []
+        count = 0
         if len(added):
             save_frame_sources(partial, added)
             header = replace(survey.files.header, classes=classes, provenance=dict(made))
             parts = parts_of(rows, in_shards, added.objects_of_shards)
             count = write_shards(partial, header, added, parts, scratch, jobs, masks)
-            written = [open_shard(partial / shard_name(number)) for number in range(count)]
-        state = NextState(survey, written, rows, self.said, list(objects))
-        table, places = state.tables(write_joined(partial, survey, written, self.kept, rows))
+        size = self._write_state(count, rows, list(objects))
         waiting.close()
         shutil.rmtree(scratch)
         about = {**made, "new objects": self.new_objects, "frames": len(added)}
-        return commit_delta(survey, self.folder, table, places, about, classes)
+        return commit_delta(survey, self.folder, size, about, classes)
 
     def _describe(
         self, objects: Mapping[str, Mapping[str, Any]], waiting: WaitingTables
@@ -210,6 +208,13 @@ class Night:
             in_shards.append(len(GatheredFrames(_new_of(frames.lines)).ids))
         self.rows.remove()
         return described, in_shards
+
+    def _write_state(self, shards: int, rows: TableFile, listed: Sequence[str]) -> tuple[int, int]:
+        """Write the tables of the next state, of which nothing is in memory then; return its objects and frames."""
+        assert self.folder is not None
+        written = [open_shard(self.folder.partial / shard_name(number)) for number in range(shards)]
+        joined = write_joined(self.folder.partial, self.survey, written, self.kept, rows)
+        return write_state(self.folder, *NextState(self.survey, written, rows, self.said, listed).tables(joined))
 
     def _check_masks(self, masks: Masks) -> None:
         """Refuse a mask that is not that which the survey has of an object."""

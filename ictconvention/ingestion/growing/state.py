@@ -45,8 +45,19 @@ class NextState:
 
     def tables(self, joined: JoinedPlaces) -> tuple[pa.Table, pa.Table]:
         """Return the object table, and the places; `joined` are those of the known objects."""
-        survey, layout = self._survey, self._survey.files.layout
         new, fresh = self._fresh()
+        order, listed = order_of(self._survey, new, self._listed)
+        return self._objects(len(new), order), self._places(fresh, joined, order, listed)
+
+    def _places(
+        self,
+        fresh: Mapping[str, NDArray[np.int64]],
+        joined: JoinedPlaces,
+        order: NDArray[np.int64],
+        listed: NDArray[np.bool_],
+    ) -> pa.Table:
+        """Return where the frames of all objects lie, in an order; `fresh` is where those of new ones do."""
+        survey, layout = self._survey, self._survey.files.layout
         place: dict[str, NDArray[Any]] = {
             name: getattr(layout, name) for name in ("first", "length", "crc32", "shard", "row")
         }
@@ -57,10 +68,8 @@ class NextState:
         place["delta"][at] = len(survey.files.deltas)
         for name in STORAGE_COLUMNS:
             place[name][at] = joined.column(name)
-        order, listed = order_of(survey, new, self._listed)
-        columns = {name: values[order] for name, values in place.items()} | {"listed": listed[order]}
-        places = pa.table({one.name: pa.array(columns[one.name], one.type) for one in PLACES}, PLACES)
-        return self._objects(len(new), order), places
+        columns = {**place, "listed": listed}
+        return pa.table({one.name: pa.array(columns[one.name][order], one.type) for one in PLACES}, PLACES)
 
     def _fresh(self) -> tuple[pa.ChunkedArray, dict[str, NDArray[np.int64]]]:
         """Return the ids of new objects, in the order of the shards of the night, and where each lies."""
