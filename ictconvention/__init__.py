@@ -60,7 +60,7 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "SurveyWriter": "survey.writer",
     "join_shards": "survey.writer",
     "Split": "survey.split",
-    "ICTOptions": "configuration.options",
+    "ICTOptions": "configuration.learner_options",
     "ModelOptions": "configuration.options",
     "SequenceOptions": "configuration.options",
     "ViewOptions": "configuration.options",

@@ -10,7 +10,7 @@ from ictconvention.api.train import train as train
 from ictconvention.configuration.functions import register_augmentation as register_augmentation
 from ictconvention.configuration.functions import register_tau_schedule as register_tau_schedule
 from ictconvention.configuration.identity import SHAPES as SHAPES
-from ictconvention.configuration.options import ICTOptions as ICTOptions
+from ictconvention.configuration.learner_options import ICTOptions as ICTOptions
 from ictconvention.configuration.options import ModelOptions as ModelOptions
 from ictconvention.configuration.options import SequenceOptions as SequenceOptions
 from ictconvention.configuration.options import ViewOptions as ViewOptions

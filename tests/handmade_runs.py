@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
-from ictconvention.configuration.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
+from ictconvention.configuration.learner_options import LearnerOptions
+from ictconvention.configuration.run_groups import FoldOptions, SurveyOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
 from ictconvention.runs.run_folder import TESTED

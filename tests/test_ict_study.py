@@ -11,11 +11,21 @@ import pytest
 from astropy.table import Table
 
 from experiments.ict import study as study_module
-from experiments.ict.arms import ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS
+from experiments.ict.arms import ARMS, DISTILLED, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS
 from experiments.ict.averaging import average, lines_of_means
 from experiments.ict.costs import Costs
 from experiments.ict.figures import draw_regime
-from experiments.ict.jobs import EVERY, Job, fits, passes_of, stages_of, survey_words, takes_unlabelled, words_of
+from experiments.ict.jobs import (
+    EVERY,
+    Job,
+    fits,
+    passes_of,
+    stages_of,
+    survey_words,
+    takes_unlabelled,
+    teachers_of,
+    words_of,
+)
 from experiments.ict.pairs import compare, given_up, of_arms, scores_of
 from experiments.ict.regimes import RARE, REGIMES, SATURATED, SHORT, TWENTIETH, draw_split
 from experiments.ict.relabel import count_labels, err, relabel_survey, second_labels
@@ -302,6 +312,40 @@ def test_a_form_that_is_given_up_is_not_trained_on_and_what_has_a_result_is_not_
     assert run_study(study) == ""
     assert Counter(job.arm for job in trained) == {ONE_VIEW: 1, TWO_VIEWS: 1}
     assert {(job.fold, job.seed) for job in trained} == {(0, 1)}
+
+
+def test_those_that_teach_are_trained_first_and_make_the_job_that_they_teach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--stage", "distil", "--pairs", "2", "--results", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr(Study, "costs", Costs(1.0, RATIOS))
+    monkeypatch.setattr(Study, "folder_of", lambda study, job: tmp_path / job.name)
+    rounds: list[Mapping[Job, Any]] = []
+
+    class Finished:
+        def check(self) -> None:
+            """None has failed."""
+
+    def train(folder: Path, runs: Mapping[Job, Any], *_: Any) -> Finished:
+        rounds.append(runs)
+        return Finished()
+
+    monkeypatch.setattr(study_module, "train_jobs", train)
+    study = Study(parse_arguments(asked))
+    assert run_study(study) == ""
+    first, second = rounds
+    assert {(job.arm, job.fold, job.seed) for job in first} == {
+        (ONE_VIEW, f, seed) for f in (0, 1) for seed in range(3)
+    }
+    assert [(job.arm, job.fold) for job in second] == [(DISTILLED, 0), (DISTILLED, 1)]
+    for job, (words,) in second.items():
+        options = compose_run(words)
+        assert options.learner.teachers == tuple(str(tmp_path / one.name) for one in teachers_of(job))
+        assert {(one.fold, one.regime) for one in teachers_of(job)} == {(job.fold, job.regime)}
+    taught, plain = ({study.setting_of(job) for job in of if job.fold == 0} for of in (second, first))
+    assert not taught & plain
+    study.wanted.overrides = ["trainer.batch_size=8"]
+    assert study.setting_of(next(iter(second))) not in taught
 
 
 @pytest.mark.parametrize("stage", ["screen", "noise", "rare"])

@@ -18,7 +18,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions, pool
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.significance import intervals
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.training.run import run
 from tests.conftest import long_test

@@ -22,8 +22,9 @@ from ictconvention.core.errors import UsageError
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.assembly.run_learner import new_learner
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained

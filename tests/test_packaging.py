@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ictconvention.configuration.compose import read_group
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.survey.split_drawing import PROTOCOLS, make_split
 from tests.conftest import ROOT, crowd
 
@@ -21,7 +21,7 @@ CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 OFFLINE = CLEAN | {"PIP_NO_INDEX": "1"}
 FIND_CONFIG = (
     "import ictconvention; from ictconvention.configuration.compose import read_group;"
-    "from ictconvention.configuration.folders import config_folder;"
+    "from ictconvention.configuration.composing.folders import config_folder;"
     "print(ictconvention.__file__); print(config_folder()); print(read_group('fold', 'fixed')['protocol'])"
 )
 FIND_LAUNCHERS = (

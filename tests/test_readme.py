@@ -16,7 +16,7 @@ import pytest
 
 import ictconvention as ict
 from ictconvention.cli.main import main
-from ictconvention.configuration.schema import STAGES
+from ictconvention.configuration.stages import STAGES
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from experiments.speed import gpu
-from experiments.speed.gpu import Bench, Clock, feeding_rate, save, timed_pass
+from experiments.speed.bench import Bench, save
+from experiments.speed.gpu import Clock, feeding_rate, timed_pass
 
 CPU = torch.device("cpu")
 

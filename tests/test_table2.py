@@ -26,23 +26,26 @@ from experiments.table2.rows import (
     CONTROLS,
     CORE_SECONDS,
     EQUAL,
+    LEAD,
     MEANS,
     MODELS,
     equal_passes,
     expected_core_seconds,
+    names_of_equal_compute,
     networks,
     rows,
     rows_of_equal_compute,
 )
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import STAGES, stage_of
+from ictconvention.configuration.stages import STAGES, stage_of
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.forests.calibrated import calibrate_votes, fit_vote_temperature
 from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.reporting.compare import compare
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.status import write_json
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.sweeping.sweep import Job, Sweep
@@ -51,9 +54,9 @@ from tests.handmade_runs import handmade_sweep
 from tests.refusals import refused
 
 
-@pytest.mark.parametrize("everything", [False, True])
-def test_every_row_is_a_run_of_its_own(everything: bool) -> None:
-    found, models = dict(rows(everything, controls=True, bands=["g"])), networks(everything)
+@pytest.mark.parametrize("asked", ["paper", "all"])
+def test_every_row_is_a_run_of_its_own(asked: str) -> None:
+    found, models = dict(rows(asked, controls=True, bands=["g"])), networks(asked)
     assert list(found) == [*models, *CONTROLS, *(f"{name}, g" for name in models)]
     assert list(models)[: len(MODELS)] == list(MODELS)  # those of the paper stand first
     for name in models:
@@ -66,17 +69,27 @@ def test_every_row_is_a_run_of_its_own(everything: bool) -> None:
     assert options["ConvEntion, published recipe"].imbalance.focal == 2
     assert options["ConvEntion"].imbalance == options["ICT-ConvEntion"].imbalance  # one recipe
     assert len({repr(options[name].stage) for name in models}) == 1
-    assert list(dict(rows(everything, controls=False, bands=[]))) == list(models)
+    assert list(dict(rows(asked, controls=False, bands=[]))) == list(models)
 
 
 def test_the_rows_of_all_are_the_transformers_with_both_learners() -> None:
-    made = {name: compose_run(["profile=laptop", *networks(True)[name]]) for name in networks(True).keys() - MODELS}
+    made = {name: compose_run(["profile=laptop", *networks("all")[name]]) for name in networks("all").keys() - MODELS}
     assert {name: (of.model.kind, of.learner.kind) for name, of in made.items()} == {
         "frame transformer": ("frame_transformer", "supervised"),
         "ICT on frame transformer": ("frame_transformer", "ict"),
         "light-curve transformer": ("light_curve_transformer", "supervised"),
     }
-    assert {one for of in MEANS.values() for one in of} <= {*networks(True), *BASELINES}
+    assert {one for of in MEANS.values() for one in of} <= {*networks("all"), *BASELINES}
+
+
+def test_some_rows_may_be_named_and_stand_in_the_order_of_the_table() -> None:
+    some = "light-curve transformer,ConvEntion, light-curve RNN"
+    named = ["ConvEntion", "light-curve RNN", "light-curve transformer"]
+    assert list(dict(rows(some, controls=True, bands=[]))) == named  # the controls are those of ICT-ConvEntion
+    assert names_of_equal_compute(some) == ["light-curve RNN, equal compute"]
+    with refused(UsageError, "E-COMMAND-VALUE", "'ConvEntin'", "ConvEntion", where="ROWS"):
+        rows_named = parse_arguments(["--rows", "ConvEntin"]).rows
+        networks(rows_named)
 
 
 def finished_jobs(folder: Path, costs: Mapping[str, object]) -> list[Job]:
@@ -85,24 +98,26 @@ def finished_jobs(folder: Path, costs: Mapping[str, object]) -> list[Job]:
     for number, (model, status) in enumerate(costs.items()):
         (folder / f"{number}").mkdir(exist_ok=True)
         write_json(folder / f"{number}" / "status.json", status)
-        options = compose_run(["profile=laptop", *networks(True)[model]])
+        options = compose_run(["profile=laptop", *networks("all")[model]])
         jobs.append(Job(number, model, (), options, folder / f"{number}", model=model))
     return jobs
 
 
 def test_equal_compute_is_what_was_measured_stage_by_stage(tmp_path: Path) -> None:
     core = {"ICT-ConvEntion": (400.0, 100.0), "ConvEntion": (200.0, 80.0), "frame transformer": (40.0, 12.5)}
+    core |= {"light-curve RNN": (2.0, 1.0), "light-curve transformer": (10.0, 3.0)}
     costs = {
         model: {"core_seconds": dict(zip(STAGES, spent, strict=True)), "seconds": dict.fromkeys(STAGES, 1.0)}
         for model, spent in core.items()
     }
-    found = dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=True))
+    found = dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), "all"))
     passes = {row: compose_run(["profile=laptop", *words]).stage for row, words in found.items()}
     assert {row: (of.pretrain.max_epochs, of.finetune.max_epochs) for row, of in passes.items()} == {
         "ConvEntion, equal compute": (4, 2),  # 2 * 2, and 2.5
         "frame transformer, equal compute": (20, 16),
+        "light-curve RNN, equal compute": (10, 6),
     }
-    assert list(dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=False))) == [*found][:1]
+    assert list(dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), "paper"))) == [*found][:1]
 
 
 @pytest.mark.parametrize(
@@ -117,10 +132,13 @@ def test_without_core_seconds_the_time_counts_and_without_both_the_passes_throug
     lead: dict[str, dict[str, float]], other: dict[str, dict[str, float]], passes: int, tmp_path: Path
 ) -> None:
     jobs = finished_jobs(tmp_path, {"ICT-ConvEntion": lead, "ConvEntion": other})
-    assert equal_passes(jobs, "ConvEntion") == [f"stage.pretrain.max_epochs={passes}", "stage.finetune.max_epochs=5"]
+    assert equal_passes(jobs, "ConvEntion", LEAD) == [
+        f"stage.pretrain.max_epochs={passes}",
+        "stage.finetune.max_epochs=5",
+    ]
     for job in jobs:
         job.options = compose_run(["profile=laptop", "stage.pretrain.max_epochs=0"])
-    assert equal_passes(jobs, "ConvEntion")[0] == "stage.pretrain.max_epochs=0"
+    assert equal_passes(jobs, "ConvEntion", LEAD)[0] == "stage.pretrain.max_epochs=0"
 
 
 @pytest.mark.parametrize("model", ["ICT-ConvEntion", "ConvEntion"])
@@ -131,7 +149,7 @@ def test_equal_compute_is_refused_where_patience_may_end_a_row(model: str, tmp_p
         if job.model == model:
             job.options = compose_run(["profile=laptop", "stage.finetune.patience=2"])
     with refused(UsageError, "E-CONFIG-CONFLICT", model, where="stage.finetune.patience=2"):
-        equal_passes(jobs, "ConvEntion")
+        equal_passes(jobs, "ConvEntion", LEAD)
 
 
 def test_patience_is_refused_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +169,7 @@ def test_a_pre_training_that_was_found_finished_costs_what_the_model_costs_and_t
     for name, cost in {"ICT-ConvEntion": 100, "ConvEntion": 50, "frame transformer": 10}.items():
         monkeypatch.setitem(CORE_SECONDS, name, cost)
     costs = {"ICT-ConvEntion": {"core_seconds": {"finetune": 30.0}}, model: {"core_seconds": {"finetune": 10.0}}}
-    passes = equal_passes(finished_jobs(tmp_path, costs), model)
+    passes = equal_passes(finished_jobs(tmp_path, costs), model, LEAD)
     assert passes == [f"stage.pretrain.max_epochs={2 * times}", "stage.finetune.max_epochs=6"]
     (said,) = capsys.readouterr().out.splitlines()
     assert {model in said, "pretrain" in said, "finetune" not in said, f"{times:.2f}" in said} == {True}
@@ -160,7 +178,7 @@ def test_a_pre_training_that_was_found_finished_costs_what_the_model_costs_and_t
 def test_the_time_that_is_said_holds_every_row(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert CORE_SECONDS.keys() == networks(True).keys()
+    assert CORE_SECONDS.keys() == networks("all").keys()
     for name in CORE_SECONDS:
         monkeypatch.setitem(CORE_SECONDS, name, 1)
     monkeypatch.setitem(CORE_SECONDS, "ICT-ConvEntion", 1000)
@@ -172,12 +190,13 @@ def test_the_time_that_is_said_holds_every_row(
         return [Job(n, name, (), options, Path("none"), model=name) for n, name in enumerate(names)]
 
     assert expected_core_seconds([]) == 0
-    assert expected_core_seconds(waiting(*networks(True))) == 51_026
+    assert expected_core_seconds(waiting(*networks("all"))) == 51_026
     assert expected_core_seconds(waiting("CNN+GRU, g", "two-view cross-entropy")) == 51_020
-    assert expected_core_seconds(waiting(*EQUAL)) == 52_000
+    assert expected_core_seconds(waiting(*EQUAL)) == 52_001  # as long as ICT-ConvEntion twice, and a transformer
+    assert expected_core_seconds([], dict.fromkeys(EQUAL, 2)) == 4_002
     for words, runs, said in (
         ([], 1, "13 h 53 min"),
-        (["--controls"], 1 + 4, "15 h 0 min"),
+        (["--controls"], 1 + 6, "15 h 0 min"),
         (["--seeds=2"], 1, "13 h"),
     ):
         print_expected_time(parse_arguments(["--jobs=1", "--folds=2", "--rows=all", *words]), waiting("ConvEntion"), 1)

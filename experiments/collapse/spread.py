@@ -20,14 +20,8 @@ import torch
 from torch import nn
 
 from ictconvention.configuration.compose import read_group
-from ictconvention.configuration.options import (
-    Augmentation,
-    ICTOptions,
-    Imbalance,
-    OptimiserOptions,
-    SequenceOptions,
-    ViewOptions,
-)
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import Augmentation, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.collapse import CollapseMonitor

@@ -19,8 +19,8 @@ from pathlib import Path
 PRELOADED = (  # what commands import when they run
     *("ictconvention.cli.main", "ictconvention.training.run", "ictconvention.training.retest", "sklearn.ensemble"),
     *("ictconvention.applying.apply", "ictconvention.applying.early", "ictconvention.reporting.page"),
-    *("ictconvention.ingestion.kinds", "ictconvention.api.surveys", "ictconvention.cli.audit_report"),
-    *("ictconvention.drawing.film_strip", "ictconvention.sweeping.processes", "ictconvention.cli.split_report"),
+    *("ictconvention.ingestion.kinds", "ictconvention.api.surveys", "ictconvention.cli.surveys.audit_report"),
+    *("ictconvention.drawing.film_strip", "ictconvention.sweeping.processes", "ictconvention.cli.surveys.split_report"),
     *("ictconvention.cli.train", "ictconvention.cli.flags", "ictconvention.networks.convention", "sklearn.manifold"),
     *("ictconvention.networks.light_curve", "ictconvention.networks.recurrent", "sklearn.isotonic", "sklearn.cluster"),
     *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "photutils.background"),

@@ -21,7 +21,8 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.host import survey_host_features
 from ictconvention.measuring.measured_cache import CachedPhotometry
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.series import night_index
 from ictconvention.survey.split import Split

@@ -18,7 +18,7 @@ from torch import Tensor
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.networks.frame_transformer import FrameTransformer
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 

@@ -34,20 +34,23 @@ from experiments.table2.baselines import forest_features
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.overrides import override
-from ictconvention.configuration.schema import STAGES, RunOptions
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import STAGES
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors, report_errors
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.forests.calibrated import CalibratedForest
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
-from ictconvention.runs.assembly import digest, make_data, make_task, open_or_simulate
-from ictconvention.runs.collection import read_finished
+from ictconvention.runs.assembly.run_data import make_data, make_task
+from ictconvention.runs.assembly.run_hash import digest
+from ictconvention.runs.assembly.run_survey import open_or_simulate
+from ictconvention.runs.finished_run import read_finished
 from ictconvention.runs.machine import environment
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.survey import Survey
-from ictconvention.sweeping.processes import THREADS
+from ictconvention.sweeping.job_environment import THREADS
 from ictconvention.training.run import run
 
 HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ONE_VIEW = "one view"
-LITERAL, TWO_VIEWS = "ICT as published", "two views"
+LITERAL, TWO_VIEWS, DISTILLED = "ICT as published", "two views", "one view, distilled of 3"
 ICT = ("learner=ict",)
 ONE = (*ICT, "views.count=1")
 GUARDED = (
@@ -48,6 +48,8 @@ class Arm:
         Regimes that it is for; by default those of its stage.
     costs : str, optional
         The arm whose cost it has, since it computes the same of an object; by default its own.
+    teachers : int
+        How many runs of one view, of as many seeds, teach it: they are trained first, and their cost is among its own.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Arm:
     relabelled: bool = False
     only: Sequence[str] = ()
     costs: str | None = None
+    teachers: int = 0
 
     @property
     def file(self) -> str:
@@ -123,4 +126,6 @@ IMBALANCE = (
         for name in ("none", "weighted", "both", "focal")
     ),
 )
-ARMS: Mapping[str, Arm] = {arm.name: arm for arm in (*FORMS, *IMBALANCE)}
+# Seeds share a split in these regimes; where they draw labels, one would train on what another validates on.
+MEANS = (Arm(DISTILLED, ["learner=supervised"], only=["short", "saturated"], costs=ONE_VIEW, teachers=3),)
+ARMS: Mapping[str, Arm] = {arm.name: arm for arm in (*FORMS, *IMBALANCE, *MEANS)}

@@ -67,7 +67,7 @@ def measure_costs(surveys: str, path: Path = FILE, rounds: int = ROUNDS) -> Cost
     import torch
 
     from experiments.speed.step import Stepper, stepper
-    from ictconvention.runs.assembly import open_or_simulate
+    from ictconvention.runs.assembly.run_survey import open_or_simulate
     from ictconvention.runs.machine import environment
     from ictconvention.training.memory import keep_freed_memory
 

@@ -1,10 +1,10 @@
 """The jobs of the study: which arm, in which regime, on which pair of fold and seed, and how long each is trained."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
-from experiments.ict.arms import APART, ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS, Arm
+from experiments.ict.arms import APART, ARMS, DISTILLED, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS, Arm
 from experiments.ict.regimes import REGIMES, SATURATED, SHORT, TWENTIETH, Regime
 
 FOLDS = 5
@@ -70,6 +70,11 @@ def fits(arm: Arm, regime: str) -> bool:
     return not arm.only or regime in arm.only
 
 
+def teachers_of(job: Job) -> list[Job]:
+    """Return the jobs whose runs teach that of a job: one view, on the same fold, of the first seeds."""
+    return [replace(job, arm=ONE_VIEW, seed=seed) for seed in range(ARMS[job.arm].teachers)]
+
+
 def takes_unlabelled(arm: Arm, regime: Regime) -> bool:
     """Return whether objects without a label train: where labels are few, or where an arm compares these alone."""
     return arm.unlabelled and (regime.labels < 1 or set(APART) <= set(arm.words))
@@ -97,6 +102,7 @@ def stages_of(best: Sequence[str], regime: str) -> Mapping[str, Stage]:
         "rare": Stage(RARE, with_best, 5),
         "imbalance": Stage([SHORT], [arm.name for arm in IMBALANCE], 5),
         "labels": Stage(["labels 1/5"], forms, 5),
+        "distil": Stage([SHORT], [ONE_VIEW, DISTILLED], 15),
     }
 
 

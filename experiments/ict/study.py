@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from experiments.ict.arms import ARMS
 from experiments.ict.costs import FILE, Costs, measure_costs, read_costs
-from experiments.ict.jobs import EVERY, Job, Stage, passes_of, stages_of, survey_words, words_of
+from experiments.ict.jobs import EVERY, Job, Stage, passes_of, stages_of, survey_words, teachers_of, words_of
 from experiments.ict.pairs import ENOUGH, given_up
 from experiments.ict.regimes import REGIMES, SHORT, draw_split
 from experiments.ict.results import Result, read_results, save_result
@@ -94,9 +94,10 @@ class Study:
         return read_costs(self.wanted.costs)
 
     def jobs(self, first: int = 0, last: int | None = None) -> list[Job]:
-        """Return the jobs of some pairs of the stage."""
+        """Return the jobs of some pairs of the stage; before those that are taught, those that teach."""
         jobs = self.stage.jobs(first, self.pairs if last is None else min(last, self.pairs))
-        return [job for job in jobs if not self.wanted.arms or job.arm in self.wanted.arms]
+        asked = [job for job in jobs if not self.wanted.arms or job.arm in self.wanted.arms]
+        return [*dict.fromkeys([*(teacher for job in asked for teacher in teachers_of(job)), *asked])]
 
     def words(self, job: Job) -> list[str]:
         """Return the overrides of the run of a job."""
@@ -107,18 +108,27 @@ class Study:
             survey = survey_words(job.survey, self.wanted.size)
         if self._has_own_split(job):
             places.append(override("split", str(self._split_path(job))))
+        if teachers := teachers_of(job):
+            places.append(override("learner.teacher", [str(self.folder_of(teacher)) for teacher in teachers]))
         return words_of(job, self.costs.ratios, [*survey, *places])
+
+    def folder_of(self, job: Job) -> Path:
+        """Return the folder of the run of a job."""
+        from ictconvention.runs.plan import plan_run
+
+        return plan_run(compose_run(self.words(job))).folder.path
 
     def setting_of(self, job: Job) -> str:
         """Return the hash of all that makes a job beside its name: not folders, nor survey and split, see `Result`.
 
-        It needs neither of them on disk.
+        It needs neither of them on disk. What makes those that teach it is part of it.
         """
-        from ictconvention.runs.assembly import digest
+        from ictconvention.runs.assembly.run_hash import digest
 
         survey = survey_words(job.survey, self.wanted.size)
         options = compose_run(words_of(job, self.costs.ratios, [*survey, *self.wanted.overrides]))
-        return digest(leave_out_added(leave_out(asdict(options), options, LABEL | PLACE | CONTENT), options))
+        own = digest(leave_out_added(leave_out(asdict(options), options, LABEL | PLACE | CONTENT), options))
+        return digest([own, *map(self.setting_of, teachers)]) if (teachers := teachers_of(job)) else own
 
     def prepare(self, jobs: Sequence[Job]) -> None:
         """Make the surveys and splits of jobs that are not there."""
@@ -132,7 +142,7 @@ class Study:
     def survey(self, job: Job) -> "Survey":
         """Return the survey of a job; one that is simulated is made once, and so is one with other labels."""
         from experiments.ict.relabel import relabel_survey
-        from ictconvention.runs.assembly import open_or_simulate
+        from ictconvention.runs.assembly.run_survey import open_or_simulate
 
         plain = job.survey, None
         if plain not in self._surveys:
@@ -172,7 +182,7 @@ class Study:
         return not self._is_relabelled(job) or self._relabelled_path(job).exists()
 
     def _relabelled_path(self, job: Job) -> Path:
-        from ictconvention.runs.assembly import simulated_path
+        from ictconvention.runs.assembly.run_survey import simulated_path
 
         words = [*EVERY, *survey_words(job.survey, self.wanted.size), override("surveys", self.wanted.surveys)]
         plain = simulated_path(compose_run(words))
@@ -187,13 +197,14 @@ class Study:
 def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
     """Read what the finished run of a job predicts."""
     from ictconvention.evaluation.prior import Prior
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
 
     run = read_finished(folder)
     survey = study.survey(job)
     found = RunFolder(folder).read_predictions(PART)
     regime = REGIMES[job.regime]
+    spent = [run.core_seconds, *(read_finished(study.folder_of(teacher)).core_seconds for teacher in teachers_of(job))]
     record = {
         "title": survey.header.full_name,
         "survey_hash": survey.hash,
@@ -201,7 +212,7 @@ def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
         "names": list(survey.header.classes),
         "passes": passes_of(regime, job.arm, study.costs.ratios),
         "ratio": study.costs.ratios[job.arm],
-        "core_seconds": run.core_seconds,
+        "core_seconds": None if None in spent else sum(x for x in spent if x is not None),
         "scores": {part: run.result[part] for part in ("test", "test_uniform", f"{PART}_uniform")},
         "course": course_of(RunFolder(folder).open_metrics().rows),
         "environment": describe_machine(run.environment),
@@ -245,15 +256,18 @@ def run_study(study: Study) -> str:
         print(f"{said}; given up: {len(out)}", flush=True)
         if not waiting:
             continue
-        study.prepare(waiting)
 
         def keep(job: Job, folders: Sequence[Path], settings: Mapping[Job, str] = settings) -> None:
             save_result(wanted.results, result_of_run(study, job, folders[0], settings[job]))
 
+        taught = [job for job in waiting if teachers_of(job)]
         folder = Path(wanted.runs) / "sweeps" / f"ict-{wanted.stage}-{first}{'-small' if wanted.size else ''}"
-        runs = {job: [study.words(job)] for job in waiting}
         try:
-            train_jobs(folder, runs, "laptop", wanted.jobs, keep).check()
+            for some, end in (([job for job in waiting if job not in taught], ""), (taught, "-taught")):
+                if some:
+                    study.prepare(some)
+                    runs = {job: [study.words(job)] for job in some}
+                    train_jobs(folder.with_name(f"{folder.name}{end}"), runs, "laptop", wanted.jobs, keep).check()
         except UsageError as error:
             failed.append(error.found)
     return "; ".join(failed)

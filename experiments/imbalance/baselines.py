@@ -9,7 +9,7 @@ from ictconvention.evaluation.forest import aperture_features
 from ictconvention.evaluation.forests.calibrated import CalibratedForest, survey_shares
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 
 

@@ -77,7 +77,7 @@ def common_words(wanted: argparse.Namespace) -> list[str]:
 
 def run_sweep(wanted: argparse.Namespace, kind: str, asked: Sequence[tuple[str, list[str]]]) -> "Sweep":
     """Train runs, each with the model's name; those that are finished are not trained again."""
-    from ictconvention.runs.assembly import digest
+    from ictconvention.runs.assembly.run_hash import digest
     from ictconvention.sweeping.processes import run_jobs
     from ictconvention.sweeping.sweep import Sweep, prepare_jobs
 

@@ -12,7 +12,8 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.masks.kl import Floats, normalised
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_task
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.survey.masks.mask_file import IGNORED
 
 STAGE: Stage = "pretrain"  # of a fold of one stage

@@ -13,7 +13,8 @@ from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.masks.chips import choose_chips, draw_chips
 from ictconvention.evaluation.masks.kl import divergences
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.runs.assembly import load_or_draw_split, make_data, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_data
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.training.masks.estimate import estimate_some
 from ictconvention.training.masks.figures import show_chips

@@ -82,7 +82,7 @@ class Study:
     def setting_of(self, job: Job) -> str:
         """Return the hash of all that makes a job: not its names and folders."""
         from experiments.land_cover.baselines import VERSION
-        from ictconvention.runs.assembly import digest
+        from ictconvention.runs.assembly.run_hash import digest
 
         content = content_of(self.words(job))
         if job.row in BASELINES:
@@ -115,8 +115,8 @@ class Study:
 
 def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
     """Read what the finished run of a job predicts."""
-    from ictconvention.runs.assembly import open_or_simulate
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.assembly.run_survey import open_or_simulate
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
 
     run = read_finished(folder)

@@ -24,7 +24,8 @@ from ictconvention.evaluation.forest import cadence_features, forest_on_split, p
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.host import survey_host_features
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly.run_data import make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.machine import precision_of
 from ictconvention.runs.run_folder import RunFolder

@@ -22,7 +22,8 @@ from ictconvention.evaluation.redshift.without_network import (
     photometric_features,
     shares_of,
 )
-from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_task
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.task import Redshift

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from experiments.imbalance.rows import LITE, shipped_weights
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.overrides import override
 
 REFERENCE = "direct"

@@ -98,7 +98,7 @@ class Study:
     def setting_of(self, job: Job) -> str:
         """Return the hash of all that makes a job: not its names and folders."""
         from experiments.redshift.baselines import VERSION
-        from ictconvention.runs.assembly import digest
+        from ictconvention.runs.assembly.run_hash import digest
 
         made: list[Any] = []
         for words in self.runs_of(job):
@@ -136,7 +136,8 @@ class Study:
         from experiments.redshift.baselines import training_redshifts
         from ictconvention.evaluation.redshift.scores import BEYOND
         from ictconvention.evaluation.redshift.without_network import shares_of
-        from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
+        from ictconvention.runs.assembly.run_data import load_or_draw_split, make_task
+        from ictconvention.runs.assembly.run_survey import open_or_simulate
         from ictconvention.tasks.redshift.task import Redshift
 
         options = compose_run(self.runs_of(Job(name, REFERENCE, 1, 0))[0])
@@ -168,8 +169,8 @@ def train(study: Study, waiting: Sequence[Job], settings: Mapping[Job, str]) -> 
 
 def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], setting: str) -> Result:
     """Read what the finished runs of a job predict; of several, each has a stratum of the objects."""
-    from ictconvention.runs.assembly import open_or_simulate
-    from ictconvention.runs.collection import read_finished
+    from ictconvention.runs.assembly.run_survey import open_or_simulate
+    from ictconvention.runs.finished_run import read_finished
     from ictconvention.runs.run_folder import RunFolder
     from ictconvention.runs.shift.strata import join_strata
 

@@ -33,7 +33,8 @@ from ictconvention import __version__
 from ictconvention.core.cluster.cluster import Cluster
 from ictconvention.core.parallel import run_elsewhere
 from ictconvention.ingestion.found import FoundFrame
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.ingestion.readers.alert_files import find_alerts
 from ictconvention.ingestion.readers.ztf import PIXEL_SCALE, ZtfOptions, read_ztf
 from ictconvention.survey.survey import Survey

@@ -25,7 +25,8 @@ import numpy as np
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
 from ictconvention.ingestion.found import FoundFrame
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.survey import Survey
 

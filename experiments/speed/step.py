@@ -33,7 +33,8 @@ from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, Views
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.target import update_target
-from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.machine import Precision, precision_of
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey

@@ -28,7 +28,8 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.ingestion.readers.alert_files import find_alerts
 from ictconvention.ingestion.readers.ztf import PIXEL_SCALE, ZtfOptions, read_ztf
 from tests.ingestion.alert_packets import Alert, alert, detection, limit, schema, write_parquet

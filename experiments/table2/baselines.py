@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.table2.rows import ALL_FRAMES, CADENCE, CONSTANT, FOREST, HOST
-from ictconvention.configuration.schema import STAGES, RunOptions
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import STAGES
 from ictconvention.evaluation.forest import cadence_features
 from ictconvention.evaluation.forests.calibrated import CalibratedForest, survey_shares
 from ictconvention.evaluation.forests.features import photometric_features
@@ -17,7 +18,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.measuring.host import survey_host_features
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 
 

@@ -1,6 +1,6 @@
 """Table 2 of ICT-ConvEntion: every model on every fold, then the table, in words, and as a page.
 
-    make reproduce-table2 [PROFILE=laptop|paper|smoke|tiny] [SURVEY=path] [ROWS=all] [SEEDS=n] [CONTROLS=1] ...
+    make reproduce-table2 [PROFILE=laptop|paper|smoke|tiny] [SURVEY=path] [ROWS=all|names] [SEEDS=n] [CONTROLS=1] ...
 
 What is finished is not repeated: an interrupted command resumes where it was.
 """
@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 from experiments.jobs_at_once import jobs_at_once
 from experiments.table2.rows import (
     BASELINES,
-    LEAD,
     MEANS,
     check_equal_compute,
-    count_rows_of_equal_compute,
     expected_core_seconds,
+    names_of_equal_compute,
     networks,
     rows,
     rows_of_equal_compute,
@@ -65,7 +64,7 @@ def check_overrides(wanted: argparse.Namespace) -> None:
 
 def sweep_of_models(wanted: argparse.Namespace) -> list[str]:
     """Return the words of the sweep that trains the models of the table, into the folders that they have here."""
-    experiments = ",".join(words[0].partition("=")[2] for words in networks(wanted.rows == "all").values())
+    experiments = ",".join(words[0].partition("=")[2] for words in networks(wanted.rows).values())
     numbers = {"fold.index": folds_of(wanted), "seed": wanted.seeds * wanted.ensemble}
     several = [f"{key}={','.join(map(str, range(count)))}" for key, count in numbers.items()]
     return ["-m", f"experiment={experiments}", *common_words(wanted), *several]
@@ -88,9 +87,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke", "tiny"))
     parser.add_argument("--survey", help="folder of a survey; the simulated one by default")
-    parser.add_argument(
-        "--rows", default="paper", choices=("paper", "all"), help="all: also the transformers, and means of two rows"
-    )
+    said = "all: also the transformers, and means of two rows; or names of networks, with commas between them"
+    parser.add_argument("--rows", default="paper", help=said)
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each model on each fold, or ensembles")
     parser.add_argument("--controls", action="store_true", help="also two views, equal compute, the published recipe")
     parser.add_argument("--bands", default="", help="also each model on some bands alone: g, or g,r")
@@ -141,12 +139,12 @@ def plan_jobs(
 
 def run_rows(wanted: argparse.Namespace) -> "Sweep":
     """Train every row: those of equal compute after the others, whose cost they need."""
-    from ictconvention.runs.assembly import digest
+    from ictconvention.runs.assembly.run_hash import digest
     from ictconvention.sweeping.processes import run_jobs
     from ictconvention.sweeping.sweep import Sweep
 
-    everything, bands = wanted.rows == "all", [band for band in wanted.bands.split(",") if band]
-    jobs = plan_jobs(wanted, rows(everything, wanted.controls, bands))
+    bands = [band for band in wanted.bands.split(",") if band]
+    jobs = plan_jobs(wanted, rows(wanted.rows, wanted.controls, bands))
     if wanted.controls:
         check_equal_compute(jobs)  # before any begins
     at_once = wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices)
@@ -157,7 +155,7 @@ def run_rows(wanted: argparse.Namespace) -> "Sweep":
         run_jobs(sweep, at_once)
         sweep.check()
     if wanted.controls:
-        sweep = Sweep(sweep.folder, plan_jobs(wanted, rows_of_equal_compute(jobs, everything), jobs))
+        sweep = Sweep(sweep.folder, plan_jobs(wanted, rows_of_equal_compute(jobs, wanted.rows), jobs))
         run_jobs(sweep, at_once)
         sweep.check()
     return sweep
@@ -171,12 +169,12 @@ def print_expected_time(wanted: argparse.Namespace, jobs: "Sequence[Job]", at_on
     if wanted.profile != "laptop" or wanted.survey or wanted.overrides:
         return
     waiting = [job for job in jobs if not is_finished(job)]
-    equal = count_rows_of_equal_compute(wanted.rows == "all") * folds_of(wanted) * wanted.seeds * wanted.ensemble
-    equal *= wanted.controls
+    trainings = folds_of(wanted) * wanted.seeds * wanted.ensemble
+    equal = dict.fromkeys(names_of_equal_compute(wanted.rows) if wanted.controls else (), trainings)
     if waiting:
-        expected = expected_core_seconds(waiting, equal)
+        expected, number = expected_core_seconds(waiting, equal), len(waiting) + sum(equal.values())
         cost = f"{describe_duration(expected / at_once)} on {pluralize(at_once, 'core')} without AMX"
-        print(f"table 2: {pluralize(len(waiting) + equal, 'run')}, about {cost}, forests included", flush=True)
+        print(f"table 2: {pluralize(number, 'run')}, about {cost}, forests included", flush=True)
 
 
 def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:
@@ -184,16 +182,18 @@ def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     from experiments.table2.baselines import baselines
     from ictconvention.evaluation.predictions import ensemble, mean_of_logarithms
     from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
-    from ictconvention.runs.collection import find_runs, group_runs
+    from ictconvention.runs.collection import group_runs
+    from ictconvention.runs.finished_run import find_runs
 
     collection, path = group_runs(*find_runs(sweep.folder)), sweep.folder / ENTRIES_FILE
     found = {entry.name: entry for entry in read_entries(path, collection.first.task)}
     if not found.keys() >= {*BASELINES}:
-        folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == LEAD}
+        lead = next(iter(networks(wanted.rows)))
+        folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == lead}
         found = {entry.name: entry for entry in baselines(folds)}
-    if wanted.rows == "all":
+    if means := {name: of for name, of in MEANS.items() if {*of} <= {*networks(wanted.rows), *BASELINES}}:
         trained = {entry.name: ensemble(entry, wanted.ensemble) for entry in collection.entries()}
-        for name, of in MEANS.items():
+        for name, of in means.items():
             found[name] = mean_of_logarithms(name, [(trained | found)[one] for one in of])
     save_entries(path, [*found.values()], collection.first.task)
 

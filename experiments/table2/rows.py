@@ -1,12 +1,12 @@
 """Which rows Table 2 has, by what each is asked for, and how long the rows of networks train."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import STAGES, stage_of
-from ictconvention.core.errors import UsageError
+from ictconvention.configuration.stages import STAGES, stage_of
+from ictconvention.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:  # heavy
     from ictconvention.sweeping.sweep import Job
@@ -42,9 +42,14 @@ CONTROLS = {  # what else might make ICT better: two views, another recipe; more
         *NORMS,
     ],
 }
-EQUAL = {  # controls that train for as long as ICT-ConvEntion: of which row, and its name
-    "ConvEntion, equal compute": ("ConvEntion", "name=convention_equal_compute"),
-    "frame transformer, equal compute": ("frame transformer", "name=frame_transformer_equal_compute"),
+EQUAL = {  # controls that train for as long as another row: of which row, as long as which, and their name
+    "ConvEntion, equal compute": ("ConvEntion", LEAD, "name=convention_equal_compute"),
+    "frame transformer, equal compute": ("frame transformer", LEAD, "name=frame_transformer_equal_compute"),
+    "light-curve RNN, equal compute": (
+        "light-curve RNN",
+        "light-curve transformer",
+        "name=light_curve_equal_compute",
+    ),
 }
 # Of a run of profile laptop, its start, test and figures included (AMD EPYC without AMX, float32): the 72 core-minutes
 # of the first table of README.md, shared by its column of times; of transformers about the CPU time of one run each.
@@ -61,31 +66,51 @@ CORE_SECONDS = {
 FORESTS = 130  # core-seconds of a fold: five forests, which took 21 each there on that processor, and their features
 
 
-def networks(everything: bool) -> dict[str, list[str]]:
-    """Return the rows of networks, by name, and what each is asked for by."""
-    return MODELS | OURS if everything else dict(MODELS)
+def networks(asked: str) -> dict[str, list[str]]:
+    """Return the rows of networks, by name, and what each is asked for by.
+
+    Parameters
+    ----------
+    asked : str
+        "paper", "all", or names of rows with commas between them.
+
+    Raises
+    ------
+    UsageError
+        There is no row of such a name.
+    """
+    every = MODELS | OURS
+    if asked in ("paper", "all"):
+        return every if asked == "all" else dict(MODELS)
+    wanted = [name.strip() for name in asked.split(",")]
+    for name in wanted:
+        if name not in every:
+            found = f"there is no row {name!r}{did_you_mean(name, every)}"
+            raise UsageError(found, "ROWS", f"take paper, all, or of these: {', '.join(every)}", "E-COMMAND-VALUE")
+    return {name: words for name, words in every.items() if name in wanted}
 
 
-def rows(everything: bool, controls: bool, bands: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def rows(asked: str, controls: bool, bands: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each row's name and overrides, those of equal compute aside."""
-    chosen = networks(everything)
-    yield from (chosen | CONTROLS if controls else chosen).items()
+    chosen = networks(asked)
+    yield from (chosen | CONTROLS if controls and LEAD in chosen else chosen).items()
     if bands:
         for name, overrides in chosen.items():
             yield f"{name}, {''.join(bands)}", [*overrides, f"survey.bands=[{','.join(bands)}]"]
 
 
-def rows_of_equal_compute(jobs: Sequence["Job"], everything: bool) -> Iterator[tuple[str, list[str]]]:
-    """Yield the rows that train for as long as ICT-ConvEntion, by what the finished jobs have cost."""
-    chosen = networks(everything)
-    for row, (model, name) in EQUAL.items():
-        if model in chosen:
-            yield row, [*chosen[model], name, *equal_passes(jobs, model)]
+def rows_of_equal_compute(jobs: Sequence["Job"], asked: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the rows that train for as long as another one, by what the finished jobs have cost."""
+    chosen = networks(asked)
+    for row in names_of_equal_compute(asked):
+        model, longest, name = EQUAL[row]
+        yield row, [*chosen[model], name, *equal_passes(jobs, model, longest)]
 
 
-def count_rows_of_equal_compute(everything: bool) -> int:
-    """Return how many rows train for as long as ICT-ConvEntion."""
-    return sum(model in networks(everything) for model, _ in EQUAL.values())
+def names_of_equal_compute(asked: str) -> list[str]:
+    """Return the rows that train for as long as another one, of which both are asked for."""
+    chosen = networks(asked)
+    return [row for row, (model, longest, _) in EQUAL.items() if {model, longest} <= chosen.keys()]
 
 
 def check_equal_compute(jobs: Sequence["Job"]) -> None:
@@ -101,7 +126,7 @@ def check_equal_compute(jobs: Sequence["Job"]) -> None:
     UsageError
         Naming the row and the stage.
     """
-    models = {LEAD, *(model for model, _ in EQUAL.values())}
+    models = {name for of in EQUAL.values() for name in of[:2]}
     for job in jobs:
         for stage in STAGES:
             if job.model in models and (patience := stage_of(job.options, stage).patience) is not None:
@@ -110,8 +135,8 @@ def check_equal_compute(jobs: Sequence["Job"]) -> None:
                 raise UsageError(found, f"stage.{stage}.patience={patience}", fix, "E-CONFIG-CONFLICT")
 
 
-def equal_passes(jobs: Sequence["Job"], model: str) -> list[str]:
-    """Return the training epochs of a model that cost in each stage what ICT-ConvEntion's cost there.
+def equal_passes(jobs: Sequence["Job"], model: str, longest: str) -> list[str]:
+    """Return the training epochs of a model that cost in each stage what another one's cost there.
 
     The cost is core-seconds; seconds where no CPU time was kept, as on GPUs. Where neither was, as of a pre-training
     that was found finished, it is that of whole runs at the sizes of a laptop, and that is said. Errors as of
@@ -121,45 +146,48 @@ def equal_passes(jobs: Sequence["Job"], model: str) -> list[str]:
     words = []
     for stage in STAGES:
         passes = stage_of(next(job for job in jobs if job.model == model).options, stage).max_epochs
-        ratios = next(filter(None, (_ratios(jobs, model, stage, kind) for kind in ("core_seconds", "seconds"))), [])
-        times = median(ratios) if ratios else CORE_SECONDS[LEAD] / CORE_SECONDS[model]
+        kinds = "core_seconds", "seconds"
+        ratios = next(filter(None, (_ratios(jobs, (longest, model), stage, kind) for kind in kinds)), [])
+        times = median(ratios) if ratios else CORE_SECONDS[longest] / CORE_SECONDS[model]
         if passes and not ratios:
-            said = f"no cost of {LEAD} and {model} was kept in {stage}"
+            said = f"no cost of {longest} and {model} was kept in {stage}"
             print(f"{model}, equal compute: {said}; {times:.2f} times the passes, as on a laptop", flush=True)
         words.append(f"stage.{stage}.max_epochs={max(1, round(times * passes)) if passes else 0}")
     return words
 
 
-def _ratios(jobs: Sequence["Job"], model: str, stage: Stage, kind: str) -> list[float]:
-    """Return the cost of ICT-ConvEntion relative to a model's, of each fold and seed that has both."""
+def _ratios(jobs: Sequence["Job"], models: tuple[str, str], stage: Stage, kind: str) -> list[float]:
+    """Return the cost of the first model relative to the second's, of each fold and seed that has both."""
     from ictconvention.runs.run_folder import RunFolder
 
-    costs: dict[str, dict[tuple[int, int], float]] = {LEAD: {}, model: {}}
+    costs: dict[str | None, dict[tuple[int, int], float]] = {name: {} for name in models}
     for job in jobs:
         if job.model in costs:
             spent = RunFolder(job.folder).read_status().get(kind, {}).get(stage)
             if spent:
                 costs[job.model][job.options.fold.index, job.options.seed] = spent
-    return [spent / costs[model][key] for key, spent in costs[LEAD].items() if key in costs[model]]
+    first, second = (costs[name] for name in models)
+    return [spent / second[key] for key, spent in first.items() if key in second]
 
 
-def expected_core_seconds(jobs: Sequence["Job"], equal: int = 0) -> float:
+def expected_core_seconds(jobs: Sequence["Job"], equal: Mapping[str, int] | None = None) -> float:
     """Return what jobs cost at the sizes of a laptop, and the forests of their folds.
 
     A model on one band is taken to cost what it costs on all, and a control that was not measured as much as
-    ICT-ConvEntion, as one of equal compute does.
+    ICT-ConvEntion.
 
     Parameters
     ----------
     jobs : sequence of Job
         Runs that wait.
-    equal : int
-        Runs of equal compute that come after them.
+    equal : mapping of str to int, optional
+        How many runs of each row of equal compute come after them.
     """
     folds = {job.options.fold.index for job in jobs}
-    return sum(map(_cost, jobs)) + float(CORE_SECONDS[LEAD] * equal + FORESTS * len(folds))
+    after = sum(number * _cost(name) for name, number in (equal or {}).items())
+    return float(sum(_cost(str(job.model)) for job in jobs) + after + FORESTS * len(folds))
 
 
-def _cost(job: "Job") -> int:
-    model = LEAD if job.model in EQUAL else str(job.model).partition(", ")[0]
+def _cost(row: str) -> int:
+    model = EQUAL[row][1] if row in EQUAL else row.partition(", ")[0]
     return CORE_SECONDS.get(model, CORE_SECONDS[LEAD])

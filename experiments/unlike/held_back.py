@@ -25,7 +25,7 @@ from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.style import new_panel, style_of
 from ictconvention.evaluation.significance import interval, object_weights
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
 from ictconvention.survey.survey import Survey

@@ -6,7 +6,7 @@ from typing import Any
 
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.ingestion.kinds import KINDS
-from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.options import Ingested
 from ictconvention.ingestion.request import Request
 
 OURS = ("out", "made_by", "show")  # of a request, and no option

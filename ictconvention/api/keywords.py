@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ictconvention.configuration.folders import FLAG, ConfigFolders
+from ictconvention.configuration.composing.folders import FLAG, ConfigFolders
 from ictconvention.configuration.functions import OURS, find_function
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import own_networks, own_tasks

@@ -190,6 +190,8 @@ class Run:
             The run is not finished or damaged, the survey does not fit it, an option is out of range, or there is no
             forest beside the run where one is asked for.
         """
+        from ictconvention.api.together import predict_together
+
         return predict_together(
             [self.trained()], survey, prior, first_days, forest, batch_size, devices, verify, coverage
         )
@@ -218,7 +220,7 @@ class Run:
         UsageError, FileSystemError
             The run gives no masks, the survey does not fit it, or the folder exists and is not empty.
         """
-        from ictconvention.api.masks import predict_masks_together
+        from ictconvention.api.together import predict_masks_together
 
         return predict_masks_together([self.trained()], survey, folder, batch_size)
 
@@ -244,7 +246,7 @@ class Run:
         UsageError, FileSystemError
             The run gives no masks, an image cannot be read or has other bands, or the folder exists and is not empty.
         """
-        from ictconvention.api.masks import predict_scenes_together
+        from ictconvention.api.together import predict_scenes_together
 
         return predict_scenes_together([self.trained()], scenes, folder, batch_size)
 
@@ -347,12 +349,12 @@ class Run:
         UsageError
             The run has not learned classes, the survey does not fit it or has no magnitudes, or no object is left.
         """
+        from ictconvention.api.together import open_survey
         from ictconvention.applying.deciding.rank import RankOptions, rank_survey
-        from ictconvention.applying.fitting_survey import open_for
         from ictconvention.applying.predict import PredictOptions
 
         trained = self.trained()
-        opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
+        opened = open_survey(trained, survey)
         options = RankOptions(budget, max_mag, by)
         found = rank_survey([trained], opened, options, PredictOptions(batch_size=batch_size))
         found.table.meta["NOTES"] = "; ".join(found.said)
@@ -378,14 +380,14 @@ class Run:
         SurveyError
             An object is not in the survey.
         """
+        from ictconvention.api.together import open_survey
         from ictconvention.applying.explaining.epochs import explain_series
         from ictconvention.applying.explaining.maps import explain_objects
-        from ictconvention.applying.fitting_survey import open_for
         from ictconvention.drawing.applied.explained_page import draw_explained
         from ictconvention.drawing.applied.explained_series import draw_explained_series
 
         trained = self.trained()
-        opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
+        opened = open_survey(trained, survey)
         model = trained.options.model.kind
         if trained.learner.inputs.pictures:
             return draw_explained(explain_objects(trained, opened, ids, of_class), opened.header.full_name, model)
@@ -401,11 +403,11 @@ class Run:
         UsageError
             The run is not finished or kept no sample of what it knows, or the survey does not fit it.
         """
+        from ictconvention.api.together import open_survey
         from ictconvention.applying.comparing.compare import compare_survey
-        from ictconvention.applying.fitting_survey import open_for
 
         trained = self.trained()
-        return compare_survey(trained, survey if isinstance(survey, Survey) else open_for(trained, survey))
+        return compare_survey(trained, open_survey(trained, survey))
 
     def train_forest(
         self, survey: Survey | str | Path | None = None, *, all_frames: bool = False, jobs: int | None = None
@@ -436,13 +438,9 @@ class Run:
             The run is not finished or has learned neither classes nor redshifts, its survey is not what it was, or its
             stamps are too small for photometry.
         """
-        from ictconvention.api.keywords import words_of_survey
         from ictconvention.applying.forests.keep import train_forest
-        from ictconvention.configuration.compose import compose_run
-        from ictconvention.configuration.overrides import override
 
-        options = compose_run(["mode=test", override("run", str(self.folder)), *words_of_survey(survey)])
-        return dict(train_forest(self.folder, options, all_frames, jobs)[0])
+        return dict(train_forest(self.folder, self._compose_test(survey), all_frames, jobs)[0])
 
     def test(self, survey: Survey | str | Path | None = None) -> dict[str, Any]:
         """Test the finished run once more, and return the scores by part; they must be those of its result.
@@ -457,39 +455,17 @@ class Run:
         UsageError
             The numbers differ by more than 1e-6, or the run or its survey is not what it was.
         """
+        from ictconvention.training.retest import retest
+
+        return retest(self.folder, self._compose_test(survey))
+
+    def _compose_test(self, survey: Survey | str | Path | None) -> RunOptions:
+        """Return the options of a test of the run, on its survey or where that is now."""
         from ictconvention.api.keywords import words_of_survey
         from ictconvention.configuration.compose import compose_run
         from ictconvention.configuration.overrides import override
-        from ictconvention.training.retest import retest
 
-        options = compose_run(["mode=test", override("run", str(self.folder)), *words_of_survey(survey)])
-        return retest(self.folder, options)
-
-
-def predict_together(
-    runs: "list[TrainedRun]",
-    survey: Survey | str | Path,
-    prior: str | Path | Mapping[str, float],
-    first_days: float | None,
-    forest: Literal["mean", "alone"] | None,
-    batch_size: int,
-    devices: int,
-    verify: bool | Literal["auto"],
-    coverage: float | None = None,
-) -> Table:
-    """Return the table of predictions of runs of one model together; parameters and errors as of `Run.predict`."""
-    from ictconvention.applying.apply import apply_runs, check_survey
-    from ictconvention.applying.fitting_survey import open_for
-    from ictconvention.applying.predict import PredictOptions
-    from ictconvention.core.progress import show_nothing
-
-    options = PredictOptions(first_days, batch_size, devices, forest)
-    opened = survey if isinstance(survey, Survey) else open_for(runs[0], survey)
-    check_survey(runs, opened, verify, show_nothing, forest)
-    shares = str(prior) if isinstance(prior, Path) else prior
-    found = apply_runs(runs, opened, options, shares, coverage=coverage)
-    found.table.meta["NOTES"] = "; ".join(found.said)
-    return found.table
+        return compose_run(["mode=test", override("run", str(self.folder)), *words_of_survey(survey)])
 
 
 def load(folder: str | Path) -> Run:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 from astropy.table import Table
 
 from ictconvention.configuration.compose import read_group
-from ictconvention.configuration.schema import SurveyOptions
+from ictconvention.configuration.run_groups import SurveyOptions
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.core.parallel import usual_jobs
 from ictconvention.survey.labels.strata import stratify, usual_protocol

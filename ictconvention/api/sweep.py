@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from astropy.table import Table
 
-from ictconvention.api.run import Run, predict_together
+from ictconvention.api.run import Run
 from ictconvention.core.errors import pluralize
 from ictconvention.core.progress import facts_html
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class FinishedSweep:
         UsageError
             As of `Run.predict`; or the sweep has several models and none was chosen.
         """
-        from ictconvention.applying.prediction_table import choose_runs
+        from ictconvention.api.together import predict_together
+        from ictconvention.applying.choose_runs import choose_runs
 
         runs, left_out = choose_runs(self.folder, model)
         table = predict_together(runs, survey, prior, first_days, forest, batch_size, devices, verify, coverage)
@@ -164,8 +165,8 @@ class FinishedSweep:
 
         Parameters, result and errors are those of `Run.predict_masks`, and of `predict` for `model`.
         """
-        from ictconvention.api.masks import predict_masks_together
-        from ictconvention.applying.prediction_table import choose_runs
+        from ictconvention.api.together import predict_masks_together
+        from ictconvention.applying.choose_runs import choose_runs
 
         return predict_masks_together(choose_runs(self.folder, model)[0], survey, folder, batch_size)
 
@@ -181,8 +182,8 @@ class FinishedSweep:
 
         Parameters, result and errors are those of `Run.predict_scenes`, and of `predict` for `model`.
         """
-        from ictconvention.api.masks import predict_scenes_together
-        from ictconvention.applying.prediction_table import choose_runs
+        from ictconvention.api.together import predict_scenes_together
+        from ictconvention.applying.choose_runs import choose_runs
 
         return predict_scenes_together(choose_runs(self.folder, model)[0], scenes, folder, batch_size)
 

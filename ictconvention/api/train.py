@@ -129,7 +129,8 @@ def _train_apart(options: RunOptions, overrides: Sequence[str], folder: Path) ->
     UsageError
         It has failed; the error says how.
     """
-    from ictconvention.sweeping.processes import COMMAND, PATIENCE, job_environment
+    from ictconvention.sweeping.job_environment import job_environment
+    from ictconvention.sweeping.processes import COMMAND, PATIENCE
 
     environment = job_environment(1, options.trainer.devices, None)
     if options.model.module is not None:  # it may be where this program has found it

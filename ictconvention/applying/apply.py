@@ -6,20 +6,14 @@ from typing import Literal
 
 from astropy.table import Table
 
+from ictconvention.applying.class_shares import check_prior, choose_shares
 from ictconvention.applying.combine import combine
 from ictconvention.applying.comparing.compare import warn_if_unlike
 from ictconvention.applying.deciding.sets import COLUMN, check_coverage, draw_survey_sets
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.forests.join import IN_WORDS, ForestUse, check_forests
 from ictconvention.applying.predict import PredictOptions, predict_survey
-from ictconvention.applying.prediction_table import (
-    OF_OBJECTS,
-    check_names,
-    check_prior,
-    choose_shares,
-    in_words,
-    prediction_table,
-)
+from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, in_words, prediction_table
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.applying.class_shares import choose_shares
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, Progress, predict_survey
-from ictconvention.applying.prediction_table import choose_shares
 from ictconvention.applying.seen_objects import seen_by
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, pluralize

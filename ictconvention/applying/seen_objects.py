@@ -2,11 +2,12 @@
 
 import astropy.units as u
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from ictconvention.configuration.schema import parts_of
+from ictconvention.configuration.stages import parts_of
 from ictconvention.evaluation.shift.known_sample import KnownSample
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
@@ -34,8 +35,10 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
 
     In the run's own survey, by their ids; in another state of it, also those within `SAME_PLACE` of an object that it
     has seen, since a later night may give one a second id. In any other survey, those within `SAME_PLACE` of an object
-    that it has seen; an object without a position, by its id, where the surveys have the same name.
+    that it has seen; an object without a position, by its id, where the surveys have the same name. What runs before it
+    and its teachers have seen, it has seen too.
     """
+    taught = run.options.learner.teacher is not None
     own, exactly = is_own(run, survey), is_own(run, survey, exactly=True)
     same = np.zeros(len(survey), dtype=bool)
     ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
@@ -47,13 +50,18 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
             places = survey.ids.positions(run.split["parts"].get(part, ()))
             same[places[places >= 0]] = True
         same &= own | ~placed
-    if exactly and run.options.init_from is None:
+    if exactly and run.options.init_from is None and not taught:
         return same
     if (seen := RunFolder(run.folder).read_seen()) is None:
         return same
     if by_label:
         seen = seen.filter(pc.field("part") != UNLABELLED_PART)
     known = (seen.column("ra").to_numpy(), seen.column("dec").to_numpy())
+    if taught and (own or survey.header.name == run.survey.get("name")):  # its teachers are of its own survey
+        unplaced = seen.filter(pa.array(~np.isfinite(known[0] + known[1])))
+        places = survey.ids.positions(unplaced.column("id").to_pylist())
+        places = places[places >= 0]
+        same[places[~placed[places]]] = True
     return np.asarray(same | (match_places((ra, dec), known) >= 0))
 
 

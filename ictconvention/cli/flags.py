@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ictconvention.configuration.folders import FLAG
+from ictconvention.configuration.composing.folders import FLAG
 from ictconvention.core.errors import UsageError, did_you_mean
 
 SHORT_NAMES = {"-h": "--help", "-m": "--multirun", "-c": "--cfg", "-i": "--info", "-p": "--package", "-cd": FLAG}

@@ -15,20 +15,15 @@ from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.join import join
-from ictconvention.cli.next_command import (
-    suggest,
-    suggest_first_training,
-    suggest_prediction,
-    suggest_prediction_of,
-    suggest_training,
-)
-from ictconvention.cli.run_arguments import Module, RunPath, SurveyPath, import_modules
-from ictconvention.cli.simulate import simulate
+from ictconvention.cli.next_command import suggest_prediction, suggest_prediction_of
+from ictconvention.cli.run_arguments import Module, RunPath, import_modules
+from ictconvention.cli.surveys.check import check, compact
+from ictconvention.cli.surveys.show import show
+from ictconvention.cli.surveys.simulate import simulate
+from ictconvention.cli.surveys.split import split
 from ictconvention.cli.tuning.tune import tune
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
-from ictconvention.core.output_place import check_place
-from ictconvention.core.progress import show_progress, wide_console
+from ictconvention.core.errors import UsageError, did_you_mean, report_errors
 
 app = typer.Typer(
     name="ictconvention",
@@ -59,152 +54,8 @@ def _root(
     context.with_resource(lines_on_terminal())
 
 
-@app.command()
-def check(survey: SurveyPath) -> None:
-    """Read a whole survey and report what is in it.
-
-    Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and fix.
-    """
-    from ictconvention.cli.audit_report import print_report
-    from ictconvention.measuring.audit import audit_survey
-
-    with show_progress("reading") as progress:
-        report = audit_survey(survey, progress)
-    print_report(report, wide_console())
-    if report.flaws:
-        raise typer.Exit(2)
-    suggest_first_training(report.path)
-
-
-@app.command()
-def compact(survey: SurveyPath) -> None:
-    """Rewrite a survey that nights were added to (ingest --into) in the plain form, which reads fastest.
-
-    The survey with its nights, and all its earlier states, moves to a folder beside it, which the runs on these need.
-    """
-    from ictconvention.survey.growth.compact import compact as rewrite
-    from ictconvention.survey.growth.states import SHORTEST_HASH
-
-    with show_progress("writing") as progress:
-        made = rewrite(survey, progress)
-    states = ", ".join(state[:SHORTEST_HASH] for state in made.states)
-    typer.echo(f"before, with the states {states}: {made.before}")
-    typer.echo(f"survey: {made.survey.path}")
-    suggest("check", made.survey.path)
-
-
-@app.command()
-def show(
-    survey: SurveyPath,
-    object_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="Id of the object.", show_default="some of each class")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Image to write: png, pdf or svg.", show_default="ID.png, or SURVEY.png"),
-    ] = None,
-) -> None:
-    """Draw one object: its stamps, a row per band in time order, and its light curve; a picture in its colours.
-
-    Without an ID, a sheet: some objects of each class.
-    """
-    from ictconvention.drawing.class_sheet import draw_class_sheet
-    from ictconvention.drawing.figure_file import save_figure
-    from ictconvention.drawing.picture_page import draw_object
-    from ictconvention.survey.format import NANOMAGGY
-    from ictconvention.survey.photometry.table import SurveyPoints, has_photometry
-    from ictconvention.survey.survey import Survey
-
-    name = survey.absolute().name if object_id is None else object_id
-    path = output or Path(f"{name.replace('/', '_')}.png")
-    check_place(path, "saving the figure")
-    opened = Survey.open(survey)
-    if object_id is None:
-        save_figure(draw_class_sheet(opened), path)
-    else:
-        series = opened[object_id]
-        points = None
-        if has_photometry(opened) and opened.header.flux_unit == NANOMAGGY:
-            points = SurveyPoints(opened).of(series)
-        elif has_photometry(opened):
-            unit = opened.header.flux_words
-            typer.echo(f"without its photometry, which is in nanomaggies: the frames are in {unit}", err=True)
-        save_figure(draw_object(series, opened.header, points), path)
-    typer.echo(path)
-
-
-@app.command()
-def split(
-    survey: SurveyPath,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
-            metavar="rotating|fixed|single",
-            show_default="rotating; of redshifts and masks single",
-        ),
-    ] = None,
-    index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default="0")] = None,
-    count: Annotated[int | None, typer.Option(help="Number of folds.", show_default="5")] = None,
-    seed: Annotated[int | None, typer.Option(help="Draws the parts.", show_default="0")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file to write.")] = None,
-    load: Annotated[
-        Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="'AGN,SN Ia'", help="Classes to keep; objects of others are unlabelled.", show_default="all"
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="classes|redshift|mask",
-            help="redshift: all parts have all redshifts, as a run with task=redshift draws them. mask: all parts have "
-            "rare classes of pixels, and whole scenes.",
-            show_default="what the survey has, where no object has a class",
-        ),
-    ] = None,
-) -> None:
-    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, redshifts or chips, and save them."""
-    from ictconvention.api.surveys import split as draw
-    from ictconvention.api.surveys import table_for
-    from ictconvention.cli.split_report import counts_table, notes
-    from ictconvention.configuration.overrides import override
-    from ictconvention.survey.labels.ways import TooFewError, name_ways
-    from ictconvention.survey.split import Split
-    from ictconvention.survey.survey import Survey
-
-    options = {"protocol": protocol, "index": index, "count": count, "seed": seed}
-    given = {name: value for name, value in options.items() if value is not None}
-    if load and given:
-        found = f"--load reads a split that is drawn already, and --{next(iter(given))} would draw one"
-        raise UsageError(found, "options of split", "leave out one of the two", "E-COMMAND-CONFLICT")
-    if output:
-        check_place(output, "saving the split", [load])
-    opened = Survey.open(survey)
-    if classes is not None:
-        opened = opened.with_classes([name.strip() for name in classes.split(",")])
-    objects = table_for(opened, task)
-    try:
-        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed, task)
-    except TooFewError as few:
-        flags = [words for way in few.ways if (words := way.as_flags()) is not None]
-        raise SplitError(few.found, few.where, name_ways(flags), few.code) from None
-    if output:
-        drawn.save(output)
-    console = wide_console()
-    console.print(counts_table(drawn, opened.header))
-    for line in notes(drawn, objects):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if output:
-        typer.echo(output)
-    if file := output or load:
-        suggest_training(opened, drawn, override("split", file))
-
-
-app.command()(simulate)
+for of_surveys in (check, compact, show, split, simulate):
+    app.command()(of_surveys)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -13,15 +13,11 @@ from typing import Any
 
 from ictconvention.cli.flags import read_flags
 from ictconvention.cli.next_command import suggest, suggest_prediction
-from ictconvention.configuration.compose import (
-    compose_run,
-    implied_overrides,
-    read_sweeper_params,
-    readable_hydra_errors,
-)
-from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder, names_folder
+from ictconvention.configuration.compose import compose_run, implied_overrides, read_sweeper_params
+from ictconvention.configuration.composing.folders import FLAG, ConfigFolders, config_folder, names_folder
+from ictconvention.configuration.composing.hydra_errors import readable_hydra_errors
+from ictconvention.configuration.composing.sweep_size import check_sweep_size
 from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
-from ictconvention.configuration.sweep_size import check_sweep_size
 from ictconvention.core.console import PACKAGE, lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors, report_errors
 

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder, registered
+from ictconvention.configuration.checking.known_keys import keys_taking, known_keys
+from ictconvention.configuration.composing.folders import SEARCHPATH, ConfigFolders, names_folder, registered
 from ictconvention.configuration.registry import (
     default_options,
     default_task_options,
@@ -19,7 +20,6 @@ from ictconvention.configuration.registry import (
     own_networks,
     own_tasks,
 )
-from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:

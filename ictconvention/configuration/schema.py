@@ -1,220 +1,34 @@
-"""Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is reported at once."""
+"""A run: all groups of its options, and what they must not say together. Imports nothing heavy."""
 
 import re
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import NonNegativeInt, model_validator
 
-from ictconvention.configuration.identity import ADDED, CELL, CONTENT, LABEL, PLACE, SHAPES
+from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE
+from ictconvention.configuration.learner_options import OF_CLASSES, LearnerOptions
 from ictconvention.configuration.options import (
     Augmentation,
-    ICTOptions,
     Imbalance,
     ModelOptions,
-    OptimiserOptions,
     SequenceOptions,
-    Share,
     ShiftOptions,
-    Stage,
     TaskOptions,
-    Third,
     check_online_frames,
     option_group,
 )
-
-STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
-OF_CLASSES = ("labels", "class_mates")  # comparisons that ask for the class of an object
-
-
-@option_group
-class SurveyOptions:
-    """Which survey: a folder, or a simulated one, made once and found again; its bands and classes; its checks."""
-
-    path: Annotated[str | None, PLACE] = None
-    state: Annotated[str | None, PLACE] = None
-    kind: Annotated[Literal["sdss", "hosts", "galaxies", "scenes"], CONTENT] = "sdss"
-    band_set: Annotated[Literal[5, 9, 11], CONTENT] = 5
-    select: Annotated[Literal["magnitude", "redshift", "colour"], CONTENT] = "magnitude"
-    catalogue: Annotated[Literal["kcorrect"] | None, CONTENT] = None
-    stream: Annotated[Literal["frames", "alerts"], CONTENT | ADDED] = "frames"
-    missing: Annotated[Annotated[float, Field(ge=0, le=0.9)], CONTENT] = 0.0
-    unlabelled: Annotated[Annotated[float, Field(ge=0, le=0.95)], CONTENT | ADDED] = 0.0
-    size: Annotated[PositiveInt | None, CONTENT] = None
-    bands: Annotated[tuple[str, ...] | None, CONTENT] = None
-    classes: Annotated[tuple[str, ...] | None, ADDED] = None
-    objects: Annotated[Annotated[int, Field(ge=100)] | None, CONTENT] = None
-    extra_test: Annotated[NonNegativeInt | None, CONTENT] = 0
-    seed: Annotated[int, CONTENT] = 0
-    verify: Annotated[bool | Literal["auto"], PLACE] = "auto"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.state is not None and self.path is None:
-            raise ValueError(
-                f"survey.state is {self.state}, and a survey that is simulated has one state; give survey.path"
-            )
-        if self.size is not None and self.kind == "sdss":
-            raise ValueError(
-                f"survey.size is {self.size}, and only pictures of hosts, galaxies and scenes have a size to choose"
-            )
-        if self.kind != "galaxies":
-            of_galaxies = {"band_set": 5, "select": "magnitude", "catalogue": None, "missing": 0.0}
-            for name in [name for name, usual in of_galaxies.items() if getattr(self, name) != usual]:
-                raise ValueError(f"survey.{name} is {getattr(self, name)}, and only kind=galaxies has it to choose")
-        if self.kind != "sdss" and self.stream != "frames":
-            raise ValueError(f"survey.stream is {self.stream}, and only kind=sdss has it to choose")
-        if self.kind != "scenes" and self.unlabelled:
-            raise ValueError(f"survey.unlabelled is {self.unlabelled}, and only kind=scenes has it to choose")
-        if self.catalogue is not None and self.band_set != 5:
-            raise ValueError(f"survey.band_set is {self.band_set}, and the catalogue {self.catalogue} has 5 bands")
-        return self
-
-
-@option_group
-class LearnerOptions(ICTOptions):
-    """Which learner; all but `kind` are ICT's."""
-
-    kind: Annotated[Literal["supervised", "ict"], SHAPES] = "ict"
-
-
-@option_group
-class PixelOptions:
-    """What a network sees of a frame, and on which scale."""
-
-    channels: Annotated[Literal["direct", "direct+residual"], SHAPES] = "direct"
-    scaling: Annotated[Literal["asinh", "standardise", "imagenet", "centred"], SHAPES] = "asinh"
-
-
-@option_group
-class AsymmetryOptions:
-    """Frames of each of ICT's online views, or a third of the target's; null: as many as these, two views in all."""
-
-    count: Annotated[Literal[1, 2], ADDED] = 2  # of the online network; of supervised learning it is 1
-    online_frames: int | Third | None = None
-    target_share: Annotated[Share, ADDED] = 1.0  # of the objects of a batch
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.online_frames is None and self.target_share < 1:
-            found = f"views.target_share is {self.target_share:g}, and the target sees the online views of all objects"
-            raise ValueError(f"{found}; leave it out, or set views.online_frames=third")
-        if self.online_frames is not None and self.count == 1:
-            found = f"views.count is 1, and views.online_frames {self.online_frames} is of two"
-            raise ValueError(f"{found}; set views.count=2, or leave out views.online_frames")
-        return self
-
-
-@option_group
-class FoldOptions:
-    """Which split; see `make_split`."""
-
-    protocol: Literal["rotating", "fixed", "single"] = "rotating"
-    index: Annotated[int, CELL] = 0
-    count: int = 5
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not 0 <= self.index < self.count:
-            raise ValueError(f"fold.index is {self.index}; take 0 to {self.count - 1}, below fold.count")
-        return self
-
-
-@option_group
-class StageOptions:
-    """How long and how a stage trains, which of its training epochs it keeps, and ICT's weights in it."""
-
-    max_epochs: NonNegativeInt = 50  # 0: no such stage
-    draws: Annotated[PositiveFloat, ADDED] = 1.0  # of a training epoch, in units of the objects with a label
-    keep: Literal["best", "last"] = "best"
-    patience: Annotated[PositiveInt | None, ADDED] = None  # training epochs without a better one; null: any number
-    classification: Annotated[NonNegativeFloat | None, ADDED] = None  # null: the learner's
-    consistency: Annotated[NonNegativeFloat | None, ADDED] = None  # null: the learner's
-    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
-
-
-@option_group
-class StagesOptions:
-    """The two stages that train."""
-
-    pretrain: StageOptions = field(default_factory=StageOptions)
-    finetune: StageOptions = field(default_factory=StageOptions)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.pretrain.max_epochs == self.finetune.max_epochs == 0:
-            raise ValueError("stage.pretrain.max_epochs and stage.finetune.max_epochs are both 0: nothing trains")
-        for name, stage in (("pretrain", self.pretrain), ("finetune", self.finetune)):
-            if stage.patience is not None and stage.keep == "last":
-                found = f"stage.{name}.patience is {stage.patience}, and keep=last looks for no best training epoch"
-                raise ValueError(f"{found}; set stage.{name}.keep=best, or leave out the patience")
-        return self
-
-
-@option_group
-class TrainerOptions:
-    """On which machine, in which portions."""
-
-    batch_size: PositiveInt = 128
-    devices: Annotated[PositiveInt, PLACE] = 1
-    num_nodes: Annotated[PositiveInt, PLACE] = 1
-    workers: Annotated[NonNegativeInt, PLACE] = 0
-    precision: Annotated[Literal["auto", "32-true", "bf16-mixed"], CONTENT | CELL] = "auto"
-    accumulate: Annotated[PositiveInt, ADDED] = 1
-    compile: Annotated[bool, ADDED] = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.batch_size % self.processes:
-            fix = f"take a multiple of trainer.devices, which is {self.devices}"
-            if self.num_nodes > 1:
-                product = f"{self.devices} times {self.num_nodes}, {self.processes}"
-                fix = f"take a multiple of trainer.devices times trainer.num_nodes, {product}"
-            raise ValueError(f"trainer.batch_size is {self.batch_size}; {fix}")
-        return self
-
-    @property
-    def processes(self) -> int:
-        """The processes that share each batch: one for each device of each node."""
-        return self.devices * self.num_nodes
-
-
-@option_group
-class SamplerOptions:
-    """In which order the objects of a training epoch come: any, or block by block of the survey's shards; how many."""
-
-    order: Annotated[Literal["objects", "blocks"], ADDED] = "objects"
-    unlabelled: Annotated[PositiveFloat | None, ADDED] = (
-        None  # without a label, for each with one; null: each comes once
-    )
-
-
-@option_group
-class StrategyOptions:
-    """How the devices share a batch: auto, alone or by ddp; ddp also for a single one."""
-
-    kind: Literal["auto", "ddp"] = "auto"
-
-
-@option_group
-class LoggerOptions:
-    """Whether a run also has a page at a tracker; `entity` and `offline` are W&B's, `uri` is MLflow's."""
-
-    kind: Literal["csv", "wandb", "tensorboard", "mlflow"] = "csv"
-    project: str = "ictconvention"
-    entity: str | None = None
-    group: str | None = None
-    tags: tuple[str, ...] = ()
-    offline: bool = False
-    uri: str | None = None
+from ictconvention.configuration.run_groups import (
+    AsymmetryOptions,
+    FoldOptions,
+    LoggerOptions,
+    PixelOptions,
+    SamplerOptions,
+    StagesOptions,
+    StrategyOptions,
+    SurveyOptions,
+    TrainerOptions,
+)
 
 
 @option_group
@@ -257,8 +71,8 @@ class RunOptions:
                 f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
             )
         check_online_frames(self.views.online_frames, self.sequence, "views.online_frames")
-        if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
-            raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+        if self.learner.kind == "supervised" and self.views.online_frames is not None:
+            raise ValueError("views.online_frames is for ICT; choose learner=ict")
         both = self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs
         if self.fold.protocol == "single" and both and self.stage.pretrain.classification != 0:
             found = "fold.protocol is single, for one stage with labels, and both stages have training epochs"
@@ -287,13 +101,15 @@ class RunOptions:
             "learner.memory": "" if learner.memory == "none" else learner.memory,
             "learner.weak_labels": "" if learner.weak_labels == "given" else learner.weak_labels,
             "imbalance.adjustment": f"{self.imbalance.adjustment:g}" if self.imbalance.adjustment else "",
+            "learner.teacher": ", ".join(learner.teachers),
         }
         if (key := next((key for key, value in forms.items() if value), None)) and not classes:
             found = f"{key} is {forms[key]}, which is of classes, and task.kind is {self.task.kind}"
             why = "its outputs are no classes of objects, of which one is sure, rare or mistaken"
             raise ValueError(f"{found}: {why}; take task=classes, or leave out {key}")
         if self.learner.kind == "supervised":
-            forms |= {"views.count": "" if self.views.count == 2 else "1", "imbalance.adjustment": ""}
+            forms |= {"views.count": "" if self.views.count == 2 else "1"}
+            forms |= dict.fromkeys(("imbalance.adjustment", "learner.teacher"), "")
             forms["learner.token_subsets"] = str(learner.token_subsets or "")
             if key := next((key for key, value in forms.items() if value), None):
                 raise ValueError(f"{key} is {forms[key]}, which is of ICT; choose learner=ict, or leave it out")
@@ -359,46 +175,3 @@ class RunOptions:
             if one.keep == "best":
                 fix = f"set stage.{name}.keep=last"
                 raise ValueError(f"{key} is 0, so that no validation score chooses the best training epoch; {fix}")
-
-
-def learner_in(options: RunOptions, stage: Stage) -> LearnerOptions:
-    """Return the options of the learner in a stage."""
-    own = stage_of(options, stage).classification
-    return options.learner if own is None else replace(options.learner, classification=own)
-
-
-def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
-    """Return the options of a stage."""
-    return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
-
-
-def stages_of(options: RunOptions) -> list[Stage]:
-    """Return the stages that train, in their order; there is one at least."""
-    return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
-
-
-def labelled_stage(options: RunOptions, stage: Stage) -> Stage:
-    """Return the stage whose parts of the split a stage takes: its own, or in a fold of a single one the first.
-
-    There a pre-training, which reads no label, sees the very objects that are then fine-tuned on.
-    """
-    return stages_of(options)[0] if options.fold.protocol == "single" else stage
-
-
-def labelled_stages(options: RunOptions) -> list[Stage]:
-    """Return the stages whose parts of the split are taken, in their order."""
-    return list(dict.fromkeys(labelled_stage(options, stage) for stage in stages_of(options)))
-
-
-def validation_chooses(options: RunOptions) -> bool:
-    """Return whether the validation part of the last stage has chosen a training epoch whose weights were kept."""
-    last = labelled_stages(options)[-1]
-    return any(stage_of(options, s).keep == "best" for s in stages_of(options) if labelled_stage(options, s) == last)
-
-
-def parts_of(options: RunOptions) -> list[str]:
-    """Return the parts of the split whose objects train or validate."""
-    parts = [f"{stage}_{part}" for stage in labelled_stages(options) for part in ("train", "validation")]
-    unlabelled = options.shift.kind == "adversarial"
-    unlabelled = unlabelled or (options.learner.unlabelled and "pretrain" in stages_of(options))
-    return [*parts, "pretrain_unlabelled"] if unlabelled else parts

@@ -47,10 +47,10 @@ def embed_drawing(figure: Figure, says: str, caption: str = "", numbers: tuple[t
     return Picture(_address("image/svg+xml", content), *_size(figure), says, caption, numbers)
 
 
-def embed_photograph(figure: Figure, says: str, caption: str = "") -> Picture:
+def embed_photograph(figure: Figure, says: str) -> Picture:
     """Return a figure of many pixels, such as stamps, as WebP."""
     content = _saved(figure, "webp", dpi=FINENESS, pil_kwargs={"quality": QUALITY})
-    return Picture(_address("image/webp", content), *_size(figure), says, caption)
+    return Picture(_address("image/webp", content), *_size(figure), says)
 
 
 def _saved(figure: Figure, form: str, **how: Any) -> bytes:

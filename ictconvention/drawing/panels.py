@@ -64,7 +64,7 @@ def put_title(axes: Axes, name: str, look: Style, longest: int = 42) -> None:
     axes.tick_params(labelsize=7)
 
 
-def explain_below(axes: Axes, lines: Sequence[Artist], columns: int = 2) -> None:
+def explain_below(axes: Axes, lines: Sequence[Artist]) -> None:
     """Say below a panel what its lines mean that are not models, each by its label; there they hide no point."""
     place = offset_copy(axes.transAxes, axes.get_figure(root=True), y=-BELOW, units="points")
     how: dict[str, Any] = {
@@ -75,7 +75,7 @@ def explain_below(axes: Axes, lines: Sequence[Artist], columns: int = 2) -> None
         "columnspacing": 1.2,
         "handlelength": 1.8,
     }
-    axes.legend(handles=[*lines], ncols=columns, fontsize=6.5, frameon=False, **how)
+    axes.legend(handles=[*lines], ncols=2, fontsize=6.5, frameon=False, **how)
 
 
 def plain_frame(axes: Axes) -> None:

@@ -1,10 +1,73 @@
 """From logits of a network trained on balanced draws to probabilities at the sky's own class shares."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 STEPS = 60  # of the bisection; each halves the interval of log(1 / temperature)
 SHARPEST = 1e3  # largest 1 / temperature
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes probabilities of a network's outputs; `result.json` keeps it.
+
+    Parameters
+    ----------
+    temperature : float
+        That divides the outputs.
+    survey_prior, training_prior : arrays (outputs,)
+        Shares of the labels in the last stage's training part, and in the loss; both sum to 1.
+    shift : array (outputs,)
+        Added to the divided outputs: from the shares of the loss to those of the survey.
+    """
+
+    temperature: float
+    survey_prior: NDArray[np.float64]
+    training_prior: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    @classmethod
+    def fit(
+        cls,
+        outputs: NDArray[np.floating],
+        label: NDArray[np.integer],
+        survey_prior: NDArray[np.float64],
+        training_prior: NDArray[np.float64],
+    ) -> Self:
+        """Return the calibration by which labels (n,) are likeliest of outputs (n, outputs) of held-out objects."""
+        shift = prior_shift(training_prior, survey_prior)
+        return cls(fit_temperature(outputs, label, shift), survey_prior, training_prior, shift)
+
+    @classmethod
+    def restore(cls, record: Mapping[str, Any], survey_prior: Any, training_prior: Any) -> Self:
+        """Return the calibration of a record, see `record`, and its checked shares.
+
+        A version before divided the outputs after they had been moved: its runs go on to predict what they did.
+
+        Raises
+        ------
+        ValueError
+            The temperature or the shift is none.
+        """
+        if not 0 < (temperature := float(record["temperature"])) < np.inf:
+            raise ValueError(f"the temperature is {temperature:g}")
+        if "logit_shift" in record:
+            shift = np.asarray(record["logit_shift"], dtype=np.float64)
+        else:  # of a version before
+            shift = prior_shift(training_prior, survey_prior) / temperature
+        if shift.shape != survey_prior.shape or not np.isfinite(shift).all():
+            raise ValueError(f"the shift of the logits is {shift.tolist()}")
+        return cls(temperature, survey_prior, training_prior, shift)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same in plain values."""
+        prior = {"survey": self.survey_prior.tolist(), "training": self.training_prior.tolist()}
+        return {"temperature": self.temperature, "logit_shift": self.shift.tolist(), "prior": prior}
 
 
 def prior_shift(trained: NDArray[np.floating], wanted: NDArray[np.floating]) -> NDArray[np.float64]:

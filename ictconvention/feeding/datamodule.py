@@ -253,6 +253,15 @@ class SeriesDataModule(lightning.LightningDataModule):
             return pixel_shares(self.pixels[positions], labels, self.imbalance)
         return class_shares(labels, len(self.names), self.imbalance, self._true_of_labels(positions))
 
+    def loss_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the shares of the names (names,) in the loss, and the weight of an object of each there (names,).
+
+        The mean weight over the objects with a label that a training epoch draws is 1.
+        """
+        labels = self.training.labels[self.positions(self.train_part)]
+        labels, names = labels[labels != UNLABELLED], len(self.names)
+        return loss_shares(labels, names, self.imbalance), class_weights(labels, names, self.imbalance, self.draws)
+
     def _true_of_labels(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the shares of the names (columns) among objects of each label; labels of unknown noise are true."""
         if self.noise is None:

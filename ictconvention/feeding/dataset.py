@@ -18,7 +18,7 @@ from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.another_night import observe_again
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.points import draw_points, see_points
-from ictconvention.feeding.spec import Contents
+from ictconvention.feeding.spec import Contents, points_in
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, drop_bands, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.dust import band_extinction
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
@@ -106,7 +106,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
-        self.points = SurveyPoints(survey) if "points" in contents else None
+        read = points_in(contents)
+        self.points = SurveyPoints(survey, of_frames=read == "all") if read else None
 
     def for_evaluation(self) -> Self:
         """Return the same data without augmentation, one view of each object."""

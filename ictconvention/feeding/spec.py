@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ictconvention.configuration.options import Stage
+from ictconvention.configuration.options import Stage, WhichPoints
 
 Channels = Literal["direct", "direct+residual"]
 Contents = Literal[
@@ -15,6 +15,9 @@ Contents = Literal[
     "photometry+points",
     "direct+photometry+points",
     "direct+residual+photometry+points",
+    "photometry+all_points",
+    "direct+photometry+all_points",
+    "direct+residual+photometry+all_points",
 ]
 
 
@@ -37,7 +40,8 @@ class DataSpec:
     max_frames, frames_per_group : int
         Largest number of frames of a sequence, and frames of a group.
     contents : "direct", "direct+residual", "photometry" or stamps and photometry, such as "direct+photometry"
-        What is read of each frame; with "+points" at its end, of points without pixels too.
+        What is read of each frame; with "+points" at its end, of points without pixels too, and with "+all_points" of
+        those as well whose exposures have frames.
     views : int
         Views in a training batch: 1, 2, or 3 with a full one for the target.
     unlabelled : bool
@@ -86,6 +90,11 @@ class DataSpec:
         return "photometry" in self.contents
 
     @property
-    def points(self) -> bool:
-        """Whether the batches hold points without pixels."""
-        return "points" in self.contents
+    def points(self) -> WhichPoints:
+        """Whether the batches hold points without pixels; "all" with those of the frames' exposures."""
+        return points_in(self.contents)
+
+
+def points_in(contents: Contents) -> WhichPoints:
+    """Return which points without pixels batches of these contents hold."""
+    return "all" if contents.endswith("+all_points") else contents.endswith("+points")

@@ -14,7 +14,7 @@ from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
 from ictconvention.feeding.dataset import apply_view, whole_view
 from ictconvention.feeding.points import see_points
 from ictconvention.feeding.reddening import read_reddening
-from ictconvention.feeding.spec import Contents
+from ictconvention.feeding.spec import Contents, points_in
 from ictconvention.feeding.views import ViewRecipe
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
@@ -67,7 +67,8 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
         self.day_zero = day_zero(survey) if days is not None else None
         self.reddening = torch.from_numpy(read_reddening(survey)) if reddening else None
-        self.points = SurveyPoints(survey) if "points" in contents else None
+        read = points_in(contents)
+        self.points = SurveyPoints(survey, of_frames=read == "all") if read else None
         self.recipe = None
         if "photometry" in contents:
             self.recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
@@ -81,7 +82,8 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
     ) -> tuple[SeriesBatch, ...]:
         """Return a batch of series as `let_through` gives them, or of some of their frames, and their positions.
 
-        `seen` says which frames of each series the network sees, by default those of `whole_view`.
+        `seen` says which frames of each series the network sees, by default those of `whole_view`. A frame that a
+        series lacks has no point either.
         """
         views = []
         for number, (series, position) in enumerate(objects):
@@ -94,7 +96,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
             stamps = "direct" in self.contents
             points: Points | None = None
             if self.points is not None:
-                points = self.points_let_through(position)
+                points = self._points_with(series, position)
                 view = see_points(view, points, self.sequence.max_frames)
             views.append(apply_view(series, view, UNLABELLED, position, median, photometry, stamps, points))
         batch = collate(views)
@@ -106,8 +108,17 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
             return int(self.survey.lengths[position])
         return int(np.searchsorted(self.survey[int(position)].mjd, until, side="right"))
 
+    def _points_with(self, series: ImageSeries, position: int) -> Points:
+        """Return the points that are let through, without those of frames that the series lacks."""
+        points = self.points_let_through(position)
+        if len(series) == self.frames(position):
+            return points
+        whole = self.let_through(position)
+        lacks = ~np.isin(whole.mjd + 1j * whole.band, series.mjd + 1j * series.band)
+        return points.without_frames(whole.band[lacks], whole.mjd[lacks])
+
     def points_let_through(self, position: int) -> Points:
-        """Return the points of an object that are let through, none of them of a frame, in the bands of the network.
+        """Return the points of an object that are let through, in the bands of the network.
 
         None where no points are read.
         """

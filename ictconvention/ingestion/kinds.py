@@ -10,7 +10,7 @@ from typing import Literal
 from ictconvention.core.errors import SurveyError, UsageError, shorten
 from ictconvention.ingestion.fitting import CutoutOptions
 from ictconvention.ingestion.found import USUAL_BANDS
-from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.options import Ingested
 from ictconvention.ingestion.request import PathLike, Request, listed
 from ictconvention.ingestion.rubin.ingest import ingest_rubin
 from ictconvention.ingestion.sdss.stripe82 import ingest_sdss

@@ -9,7 +9,8 @@ from ictconvention.core.errors import UsageError, find_repeated, shorten
 from ictconvention.core.parallel import usual_jobs
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.ingestion.fitting import Fitting
-from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.ingestion.options import Ingested, IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.survey.format import SurveyHeader, read_header
 
 SIZE = 32  # of a stamp [pixels], where nobody says

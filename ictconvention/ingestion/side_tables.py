@@ -25,7 +25,7 @@ from ictconvention.survey.photometry.table import MEASUREMENTS
 
 ROWS_OF_GROUP = 32_768  # of Parquet, which a reader has in memory
 MEASUREMENTS_AT_ONCE = 8192
-EXPOSURE = ["id", "band", "mjd"]
+EXPOSURES = pa.schema([(name, MEASUREMENTS.field(name).type) for name in ("id", "band", "mjd")])
 
 
 def keep_measurements(scratch: Path, number: int, measured: pa.Table) -> None:
@@ -83,25 +83,29 @@ def save_photometry(
         return (pq.read_table(file) for file in files)
 
     def framed() -> Iterator[pa.Table]:
-        return (table.select(EXPOSURE) for table in exposures.tables())
+        return (table.select(EXPOSURES.names) for table in exposures.tables())
 
     def of_the_same(table: pa.Table, parts: Iterable[pa.Table]) -> pa.Table:
         """Return the frames of the objects of a table: a share may have many others."""
         ids = pc.unique(table.column("id"))
         own = (part.filter(pc.is_in(part.column("id"), value_set=ids)) for part in parts)
-        return pa.concat_tables([exposed.empty_table(), *own])
+        return pa.concat_tables([EXPOSURES.empty_table(), *own])
 
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     shares = Shares(measured, rows, ObjectOrder(), MEASUREMENTS_AT_ONCE)
-    dealt = shares.deal(measured, waiting.new("measured", MEASUREMENTS))
-    exposed = pa.schema([exposures.schema.field(name) for name in EXPOSURE])
-    seen = shares.deal_in_batches(framed, waiting.new("seen", exposed))
+    dealt, seen = waiting.new("measured", MEASUREMENTS), waiting.new("seen", EXPOSURES)
+
+    def merged() -> Iterator[pa.Table]:
+        of_shares = zip(shares.deal(measured, dealt), shares.deal_in_batches(framed, seen), strict=True)
+        for table, parts in of_shares:
+            while len(shares) > 1 and files:
+                files.pop().unlink()  # all of them are dealt before the first share
+            yield merge_measurements(without_known(table, before), of_the_same(table, parts))
+
     path = folder / PHOTOMETRY_FILE
-    merged = (
-        merge_measurements(without_known(table, before), of_the_same(table, parts))
-        for table, parts in zip(dealt, seen, strict=True)
-    )
-    written = _write_groups(path, MEASUREMENTS, merged)
+    written = _write_groups(path, MEASUREMENTS, merged())
+    for file in (dealt, seen):
+        file.remove()
     if before and not written:
         path.unlink()
         return {}

@@ -172,7 +172,8 @@ def _read_unit(
                         mask_array.append(np.ascontiguousarray(found.values[None]))
                     masks.append((found.id, number, len(masks)))
                 case Measurement():
-                    measured.append(getattr(found, name) for name in MEASUREMENTS.names)
+                    if scratch is not None:
+                        measured.append(getattr(found, name) for name in MEASUREMENTS.names)
                 case FoundFrame():
                     if reason := _other_band(found, bands):
                         rejects.append(reason)

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import ICTOptions, OptimiserOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, join_batches, repeat_objects
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
@@ -46,7 +47,7 @@ class ICT(Learner):
 
         classification * sum_v CE_v + consistency * ramp * sum_v mean_i D(own_iv, other_iv),
 
-    with D of eq. 1, or of one of `forms`.
+    with D of eq. 1, or of one of `forms`; where there is a `teacher`, CE is mixed with what that says.
 
     Parameters
     ----------
@@ -182,7 +183,8 @@ class ICT(Learner):
         each = repeat_objects(pair, options.token_subsets) if options.token_subsets else pair
         other = self._ask_target(pair, inputs, views[fed:])
         terms = {"loss_ce": number * self._classify(logits, other, each)}  # of all views' means
-        weighed = [options.classification * terms["loss_ce"]] if options.classification else []
+        taught = self.add_teacher(terms, logits, each, number)
+        weighed = [options.classification * taught] if options.classification else []
         if self.consistency and (other is not None or self.form is not None):
             own = logits if prediction is None else prediction
             terms["loss_consistency"] = number * self._compare(own, other, each, number)

@@ -16,6 +16,7 @@ from ictconvention.feeding.turned_maps import turned_masks
 from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.optimiser import optimiser_for
+from ictconvention.learning.teacher import Teacher
 from ictconvention.networks.heads import Branch
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.network import Network
@@ -75,6 +76,7 @@ class Learner(lightning.LightningModule, ABC):
         self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
         self.flux = flux
         self.domain: DomainHead | None = None  # while a stage trains against it, see `begin_domains`
+        self.teacher: Teacher | None = None  # while a stage learns from it
         self.class_weights: Tensor
         self.register_buffer(
             "class_weights", torch.tensor(spec.class_weights), persistent=False
@@ -166,6 +168,26 @@ class Learner(lightning.LightningModule, ABC):
         each = self.task.loss(self.offset(logits.float()), label, self.class_weights, self.spec.focal)
         return (each if weight is None else weight * each).mean()
 
+    def add_teacher(self, terms: dict[str, Tensor], logits: Tensor, batch: SeriesBatch, views: int = 1) -> Tensor:
+        """Return the loss of labels and teacher, (1 - w) loss_ce + w loss_teacher, the latter put among the terms.
+
+        Parameters
+        ----------
+        terms : dict of str to tensor
+            With `loss_ce`, which is all of the loss where there is no teacher.
+        logits : tensor (n, classes)
+            Of all views.
+        batch : SeriesBatch
+            Whose `index` and `weight` (n,) are those of the logits.
+        views : int
+            How many views' means are summed in `loss_ce`.
+        """
+        if self.teacher is None:
+            return terms["loss_ce"]
+        each = self.teacher(self.offset(logits.float()), batch.index)
+        terms["loss_teacher"] = views * (each if batch.weight is None else batch.weight * each).mean()
+        return (1 - self.teacher.weight) * terms["loss_ce"] + self.teacher.weight * terms["loss_teacher"]
+
     def offset(self, logits: Tensor) -> Tensor:
         """Return logits (B, classes) as the loss sees them: f + tau log(shares), see `Imbalance.adjustment`."""
         return logits if self.logit_offset is None else logits + self.logit_offset
@@ -245,7 +267,7 @@ class Learner(lightning.LightningModule, ABC):
 def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
     sizes = (spec.stamp_size, spec.max_frames, spec.frames_per_group, 2 if spec.residuals else 1)
-    return InputShape(spec.bands, *sizes, spec.pixel_scale, spec.reddening, spec.points)
+    return InputShape(spec.bands, *sizes, spec.pixel_scale, spec.reddening, bool(spec.points))
 
 
 def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:

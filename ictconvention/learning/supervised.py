@@ -1,4 +1,4 @@
-"""Supervised learning: one view, one network, the cross-entropy."""
+"""Supervised learning: one view, one network, the cross-entropy; and what a teacher says, where there is one."""
 
 from torch import Tensor
 
@@ -14,7 +14,16 @@ from ictconvention.tasks.task import Task
 
 
 class Supervised(Learner):
-    """Trains any network with its own head; parameters as of `Learner`, and `flux`, the weight of a `FluxHead`.
+    """Trains any network with its own head.
+
+    Parameters
+    ----------
+    network, inputs, spec, optimiser, task
+        As of `Learner`.
+    flux : float
+        Weight of a `FluxHead`.
+    taught : bool
+        Whether there will be a `teacher`, who also speaks of objects without a label.
 
     Examples
     --------
@@ -33,8 +42,9 @@ class Supervised(Learner):
         optimiser: OptimiserOptions = OptimiserOptions(),
         task: Task | None = None,
         flux: float = 0.0,
+        taught: bool = False,
     ) -> None:
-        if spec.views != 1 or spec.unlabelled:
+        if spec.views != 1 or (spec.unlabelled and not taught):
             raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
         check_fit(network, inputs, spec)
         head = FluxHead(network.feature_size, len(spec.bands), flux) if flux else None
@@ -69,12 +79,12 @@ class Supervised(Learner):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Return eq. 2 of the one view, and where another head learns too, all terms and their sum."""
         (view,) = views
-        if self.flux is None and self.domain is None:
+        if self.flux is None and self.domain is None and self.teacher is None:
             return {"loss": self.cross_entropy(self.logits(view), self.learned(view), view.weight)}
         features = self.network.features(*self.inputs(view))
         seen, logits = full_precision(self.network.last_step, features)
         terms = {"loss_ce": self.cross_entropy(self._checked(logits), self.learned(view), view.weight)}
-        loss = terms["loss_ce"]
+        loss = self.add_teacher(terms, logits, view)
         if self.flux is not None:
             terms["loss_flux"] = self.flux.loss(features, view.flux)
             loss = loss + self.flux.weight * terms["loss_flux"]

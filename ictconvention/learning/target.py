@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.configuration.functions import find_function
-from ictconvention.configuration.options import TargetNorms
+from ictconvention.configuration.learner_options import TargetNorms
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.heads import Branch
 from ictconvention.networks.pictures.picture_network import PictureNetwork

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import Head, Projection
+from ictconvention.configuration.learner_options import Head, Projection
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.precision import full_precision
 

@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import Head
+from ictconvention.configuration.learner_options import Head
 from ictconvention.networks.heads import Branch, OnlineOutput
 from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.parts.precision import full_precision

@@ -12,7 +12,8 @@ from ictconvention.reporting.forest_entry import forest_entries
 from ictconvention.reporting.joined_strata import join_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.table import Table
-from ictconvention.runs.collection import Collection, find_runs, group_runs
+from ictconvention.runs.collection import Collection, group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey

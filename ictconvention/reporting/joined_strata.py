@@ -12,13 +12,15 @@ from ictconvention import __version__
 from ictconvention.applying.prediction_table import check_output, save_table
 from ictconvention.configuration.identity import leave_out_added
 from ictconvention.configuration.options import STRATA
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reporting.locate_survey import locate_survey
-from ictconvention.runs.collection import Collection, FinishedRun, describe_passes, find_runs, group_runs
+from ictconvention.runs.collection import Collection, describe_passes, group_runs
+from ictconvention.runs.finished_run import FinishedRun, find_runs
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.strata import COLUMN, join_strata
 from ictconvention.survey.format import full_name

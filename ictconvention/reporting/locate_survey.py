@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ictconvention.core.errors import SurveyError, UsageError, short_hash
-from ictconvention.runs.collection import FinishedRun, origin
+from ictconvention.runs.collection import origin
+from ictconvention.runs.finished_run import FinishedRun
 from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.survey import Survey
 

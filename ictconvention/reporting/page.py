@@ -22,7 +22,7 @@ from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.masks.sections import mask_sections
 from ictconvention.reporting.page_maps import network_maps
 from ictconvention.reporting.page_parts import PagePart, page_parts, side_by_side
-from ictconvention.runs.collection import FinishedRun
+from ictconvention.runs.finished_run import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
@@ -183,4 +183,5 @@ def _configuration(runs: Mapping[Any, FinishedRun]) -> dict[str, Any]:
     content = leave_out(result["config"], RunOptions, LABEL | CELL)
     content["survey"] = {"bands": None} | content["survey"]  # results of before bands could be chosen
     content |= {"weights": result["weights"]} if "weights" in result else {}
+    content |= {"teacher": result["teacher"]["model"]} if "teacher" in result else {}
     return content | {name: result.get(name) for name in ("precision", "init_from", "version")}

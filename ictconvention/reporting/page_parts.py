@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ictconvention.configuration.schema import validation_chooses
+from ictconvention.configuration.stages import validation_chooses
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import TrainerOptions
+from ictconvention.configuration.run_groups import TrainerOptions
 from ictconvention.core.errors import UsageError, pluralize
 
 Precision = Literal["32-true", "bf16-mixed"]

@@ -2,26 +2,25 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ictconvention.configuration.checking.validation import check_network_pixels
 from ictconvention.configuration.identity import PLACE, leave_out
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, labelled_stages, stage_of
-from ictconvention.configuration.validation import check_network_pixels
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
-from ictconvention.runs.assembly import (
-    check_network_survey,
-    load_or_draw_split,
-    open_or_simulate,
-    run_hash,
-    weight_file,
-)
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_hash import run_hash, weight_file
+from ictconvention.runs.assembly.run_learner import check_network_survey
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.machine import Precision, check_machine, check_tracker, precision_of
 from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.check import check_shift
+from ictconvention.runs.teaching.find import Teachers, find_teachers
 from ictconvention.runs.warm_start import check_start, check_weight_file
 from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.split import Split
@@ -45,6 +44,8 @@ class Plan:
         Folder of all runs.
     folder : RunFolder
         Where it is, or will be.
+    teachers : Teachers
+        The runs that teach it.
     """
 
     survey: Survey
@@ -53,6 +54,7 @@ class Plan:
     hashes: Mapping[str, str]
     runs: Path
     folder: RunFolder
+    teachers: Teachers = field(default_factory=Teachers)
 
 
 def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
@@ -70,7 +72,8 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     Raises
     ------
     IctConventionError
-        The machine, the tracker, the survey, its stamps, the split or the first weights are not what the run needs.
+        The machine, the tracker, the survey, its stamps, the split, the first weights or the teachers are not what the
+        run needs.
     """
     if elsewhere and options.trainer.precision == "auto":
         found = "trainer.precision is auto, and the machine that would choose is another one than this"
@@ -91,12 +94,13 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
         check_start(locate_run(options.init_from), options, split, survey)
     if (file := weight_file(options)) is not None:
         check_weight_file(options, file, survey)
-    precision = precision_of(options.trainer)
-    hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
+    teachers = find_teachers(options, split, survey)
+    precision, told = precision_of(options.trainer), teachers.hashes
+    hashes = {part: run_hash(options, survey, split, precision, part, told) for part in ("run", "pretrain")}
     part = f"fold{options.fold.index}" if options.split is None else "split"
     runs = Path(options.runs)
     folder = runs / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
-    return Plan(survey, split, precision, hashes, runs, RunFolder(folder))
+    return Plan(survey, split, precision, hashes, runs, RunFolder(folder), teachers)
 
 
 def name_unfinished(options: RunOptions, plan: Plan) -> str:

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.checking.validation import read_recorded
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import RunOptions, parts_of, stages_of
-from ictconvention.configuration.validation import read_recorded
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import parts_of, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES
@@ -151,8 +152,18 @@ class RunFolder:
         table = pa.table({name: _column(values) for name, values in columns.items()})
         self._write_table(self.validation, table, "saving the predictions of the validation part")
 
-    def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
-        """Write which objects of these parts were seen, as of `read_seen`; first, those that the run before saw."""
+    def write_seen(
+        self,
+        survey: Survey,
+        split: Split,
+        parts: Iterable[str],
+        before: "RunFolder | None",
+        teachers: "Sequence[RunFolder]" = (),
+    ) -> None:
+        """Write which objects of these parts were seen, as of `read_seen`.
+
+        First, those that the run before saw, and those of its teachers, each object once for each part.
+        """
         own = _part_of(split.parts, parts)
         at = survey.positions([*own])
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
@@ -160,6 +171,9 @@ class RunFolder:
         seen = pa.table(columns, SEEN).sort_by("id")
         if before is not None and (known := before.read_seen()) is not None:
             seen = pa.concat_tables([known, seen])
+        if taught := [known for teacher in teachers if (known := teacher.read_seen()) is not None]:
+            every = pa.concat_tables([*taught, seen]).combine_chunks()
+            seen = every.group_by(SEEN.names, use_threads=False).aggregate([]).select(SEEN.names)
         self._write_table(self.seen, seen, "saving which objects were seen")
 
     def write_result(self, result: Mapping[str, Any]) -> None:
@@ -376,6 +390,8 @@ class RunFolder:
         version that kept no such list; a `UsageError` says that it is damaged.
         """
         if not self.seen.exists():
+            if self.read_options().learner.teachers:  # no version before had teachers
+                raise UsageError(f"it has lost its {self.seen.name}", self.path, LOST, "E-RUN-DAMAGED")
             return None
         try:
             with readable_os_errors("reading which objects were seen", self.seen):

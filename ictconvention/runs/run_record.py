@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
+from ictconvention.configuration.identity import ADDED, CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.registry import find_network, is_known, task_source
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.sampler import class_shares
@@ -81,6 +82,7 @@ class ResultShape(Shape):
     sources: dict[str, str] = ABSENT
     weights: str = ABSENT
     shift: dict[str, Any] = ABSENT
+    teacher: dict[str, Any] = ABSENT
     sets: dict[str, Any] = ABSENT
 
 
@@ -152,7 +154,8 @@ def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Pa
     if not isinstance(recorded, Mapping):
         raise UsageError("this result records no configuration", of_result, FIX, "E-RUN-DAMAGED")
     here, there = flatten(portable(config)), flatten(portable(recorded))
-    by_content = [key for key, roles in roles_of(RunOptions).items() if CONTENT | PLACE in roles]
+    roles_of_all = roles_of(RunOptions)
+    by_content = [key for key, roles in roles_of_all.items() if CONTENT | PLACE in roles and ADDED not in roles]
     hashed = by_content if "init_from" in result else []  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
         raise UsageError(
@@ -160,6 +163,9 @@ def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Pa
         )
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
+    learner = config.get("learner")
+    taught = isinstance(learner, Mapping) and learner.get("teacher") is not None
+    here["learner.teacher"], there["learner.teacher"] = str(taught), str("teacher" in result)
     model = config.get("model")
     of_file = isinstance(model, Mapping) and model.get("weights") is not None
     here["model.weights"], there["model.weights"] = str(of_file), str("weights" in result)

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stage_of, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain
@@ -44,7 +45,7 @@ class StatusShape(Shape):
     mlflow: str = ABSENT
 
 
-SHIFT = "shift"  # beside the stages, what an answer to a shift costs
+SHIFT, TEACHER = "shift", "teacher"  # beside the stages, what an answer to a shift costs, and what asking a teacher
 STATUS = JsonRecord(StatusShape, UsageError, "E-RUN-DAMAGED", AGAIN, "a status of a run")
 
 
@@ -59,8 +60,8 @@ class Status:
 
     `state` (running, finished, stopped, failed; a killed run still says running), `stage` and `epochs` (how many each
     stage has trained), `seconds` (of each stage's training, validation included), `core_seconds` (the CPU time of the
-    same, and of measuring an answer to a shift, where one process did it all without a GPU), `hashes` (of the run, and
-    of its pre-training), and what else is put there.
+    same, and of measuring an answer to a shift or asking a teacher, where one process did it all without a GPU),
+    `hashes` (of the run, and of its pre-training), and what else is put there.
 
     Parameters
     ----------
@@ -78,9 +79,9 @@ class Status:
         self.content |= entries
         write_json(self.path, self.content)
 
-    def measure_shift(self, core_seconds: float) -> None:
-        """Note the CPU time of what an answer to a shift measured before the stages."""
-        self.set(core_seconds={**self.content.get("core_seconds", {}), SHIFT: round(core_seconds, 3)})
+    def measure(self, what: str, core_seconds: float) -> None:
+        """Note the CPU time of what was measured before the stages: `SHIFT` or `TEACHER`."""
+        self.set(core_seconds={**self.content.get("core_seconds", {}), what: round(core_seconds, 3)})
 
     def end_epoch(self, stage: str, epoch: int, seconds: float, core_seconds: float | None = None) -> None:
         """Note that a training epoch, counted from 1, has ended, how long it took, and its CPU time where known."""

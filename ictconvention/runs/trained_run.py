@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.assembly.run_learner import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import names_of, warn_of_changed_code
-from ictconvention.tasks.task import Calibration, Task
+from ictconvention.tasks.task import Task
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what a result says of its survey
 

@@ -17,7 +17,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.networks.network import Places, Rows
 from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import take_weight_file
-from ictconvention.runs.assembly import survey_shape
+from ictconvention.runs.assembly.run_learner import survey_shape
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.published.places import locate_run, pin_run
 from ictconvention.runs.run_folder import RunFolder
@@ -64,41 +64,68 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
             "E-WEIGHTS-MISMATCH",
         )
     warn_of_changed_code(seen_before, start.read_result(), start.result)
+    check_unseen(folder, split, survey, "begin with a run of the same fold, or of another survey")
+
+
+def check_unseen(folder: str | Path, split: Split, survey: Survey, fix: str) -> None:
+    """Refuse a finished run that has trained on what is tested or validates, or of which a run before it has.
+
+    Before it are the runs that it began with, and those that taught it.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the run.
+    split : Split
+        Parts of the run that is to be.
+    survey : Survey
+        Survey of the same.
+    fix : str
+        What to do instead.
+
+    Raises
+    ------
+    SplitError
+        It has seen such objects.
+    UsageError
+        A run before it is gone, or what those have seen.
+    """
     tested, validating, _ = _uses(survey, split.parts)
     before: Path | None = Path(folder)
     while before is not None:
         if not before.is_dir():
-            fix = "put it back in its place, or begin with another run"
+            gone = "put it back in its place, or begin with another run"
             raise UsageError(
-                "a run that came before is gone, so that nobody can say what it has seen", before, fix, "E-RUN-MISSING"
+                "a run that came before is gone, so that nobody can say what it has seen", before, gone, "E-RUN-MISSING"
             )
         run = RunFolder(before)
-        own, earlier = run.read_split()["parts"], run.read_options().init_from
+        own, options = run.read_split()["parts"], run.read_options()
+        earlier, taught = options.init_from, options.learner.teacher is not None
         _, chose, used = _uses(survey, own)
         both = (tested & used) | (validating & used & ~chose)
         if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
             both[:] = False  # ids of another survey are other objects
         before = None
-        if run.is_published and earlier is not None:  # it carries what the runs before it have seen, not these runs
+        if taught or (run.is_published and earlier is not None):  # it carries what they have seen, and not these runs
             trained, validated = _seen_before(run, survey)
             both |= tested & (trained | validated) | validating & trained
-        elif earlier is not None:
+        if earlier is not None and not run.is_published:
             before = locate_run(earlier)
         if both.any():
             number = pluralize(int(np.count_nonzero(both)), "object")
             found = f"{number} that this run would test or validate on trained that one: "
-            fix = "begin with a run of the same fold, or of another survey"
             raise SplitError(found + shorten(sorted(survey.ids.where(both))), run.path, fix, "E-SPLIT-LEAK")
 
 
 def _seen_before(run: RunFolder, survey: Survey) -> NDArray[np.bool_]:
-    """Return which objects of a survey trained a published run or one before it, and which validated it, (2, n).
+    """Return which objects of a survey trained a run or one before it, and which validated it, as it says, (2, n).
 
     Objects are the same by their ids, unless they lie apart.
     """
     seen = np.zeros((2, len(survey) + 1), dtype=bool)  # the last: of another survey
     if (known := run.read_seen()) is None:
-        raise UsageError(f"it has lost its {run.seen.name}", run.path, "publish it again", "E-RUN-DAMAGED")
+        fix = "publish it again" if run.is_published else "restore it from a copy, or train the run again"
+        raise UsageError(f"it has lost its {run.seen.name}", run.path, fix, "E-RUN-DAMAGED")
     at = survey.ids.positions(known.column("id").to_pylist())
     here = np.column_stack(
         [np.append(np.asarray(x, dtype=np.float64), np.nan) for x in places_of(survey.object_table())]

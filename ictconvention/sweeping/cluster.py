@@ -11,10 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ictconvention.configuration.folders import names_folder
+from ictconvention.configuration.composing.folders import names_folder
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
-from ictconvention.sweeping.processes import COMMAND, job_environment
+from ictconvention.sweeping.job_environment import job_environment
+from ictconvention.sweeping.processes import COMMAND
 from ictconvention.sweeping.sweep import State, Sweep, add_group, is_finished, with_folders
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
-from ictconvention.runs.machine import processors
+from ictconvention.sweeping.job_environment import divide_gpus, job_environment
 from ictconvention.sweeping.prepared import MODULE, Copier, PreparedProcess
 from ictconvention.sweeping.sweep import Job, Sweep, add_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
@@ -24,20 +24,6 @@ from ictconvention.training.epoch_report import describe_duration
 logger = logging.getLogger(__name__)
 
 OnError = Literal["stop", "continue"]
-DISTRIBUTED = (  # what torchrun and Lightning tell a process of several
-    *("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "ROLE_RANK"),
-    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
-)
-LAUNCHERS = (
-    "SLURM_",
-    "TORCHELASTIC_",
-    "OMPI_COMM_WORLD_",
-    "MV2_COMM_WORLD_",
-    "PMI_",
-    "PMIX_",
-    "SUBMITIT_",
-)  # beginnings of their variables
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 COMMAND = [sys.executable, "-m", MODULE]
 POLL = 0.2  # [s]
 PATIENCE = 30.0  # [s] that a stopped job has to keep its records
@@ -60,7 +46,7 @@ def run_jobs(
     at_once: int = 1,
     on_error: OnError = "continue",
     on_finish: Callable[[Job], None] | None = None,
-    is_cut: Callable[[Job], bool] = lambda job: False,
+    is_pruned: Callable[[Job], bool] = lambda job: False,
 ) -> None:
     """Run the jobs of a sweep that have no result yet.
 
@@ -74,8 +60,8 @@ def run_jobs(
         What becomes of the jobs that have not begun when one fails.
     on_finish : callable, optional
         What is done with each job as soon as it has finished, those that had finished before first.
-    is_cut : callable, optional
-        Whether a job that waits or runs shall end without a result; it resumes where it is asked for again.
+    is_pruned : callable, optional
+        Whether a job that waits or runs ends without a result, pruned; it resumes where it is asked for again.
 
     Raises
     ------
@@ -98,7 +84,7 @@ def run_jobs(
         for job in sweep.jobs:
             if on_finish is not None and job.state == "finished":
                 on_finish(job)
-        _Course(sweep, waiting, _devices(waiting, at_once), on_error, on_finish, is_cut).take()
+        _Course(sweep, waiting, divide_gpus(waiting, at_once), on_error, on_finish, is_pruned).take()
 
 
 class _Course:
@@ -111,10 +97,10 @@ class _Course:
         gpus: list[str | None],
         on_error: OnError,
         on_finish: Callable[[Job], None] | None,
-        is_cut: Callable[[Job], bool],
+        is_pruned: Callable[[Job], bool],
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
-        self.on_finish, self.is_cut = on_finish, is_cut
+        self.on_finish, self.is_pruned = on_finish, is_pruned
         self.copier: Copier | None = None
         self.running: list[_Running] = []
         self.durations: list[float] = []
@@ -129,15 +115,15 @@ class _Course:
                     self._prepare()
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
-                        if not self.is_cut(job := self.waiting.pop(0)):
+                        if not self.is_pruned(job := self.waiting.pop(0)):
                             self._start(job)
                     time.sleep(POLL)
                     for one in [one for one in self.running if one.process.poll() is not None]:
                         self._end(one)
-                    if cut := [one for one in self.running if self.is_cut(one.job)]:
-                        self._stop(cut)
-                        for one in cut:
-                            logger.info(f"{self._place(one.job)} ended early: {one.job.title}")
+                    if pruned := [one for one in self.running if self.is_pruned(one.job)]:
+                        self._stop(pruned)
+                        for one in pruned:
+                            logger.info(f"{self._place(one.job)} pruned: {one.job.title}")
                     if status is not None:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup
@@ -245,44 +231,6 @@ def _can_be_prepared(jobs: list[Job]) -> bool:
 
     alone = all(job.options.trainer.processes == 1 for job in jobs)
     return len(jobs) > 1 and alone and sys.platform == "linux" and not torch.cuda.is_available()
-
-
-def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, str]:
-    """Return the environment of a job: without what tells a process that it is one of several, and with its share.
-
-    Parameters
-    ----------
-    at_once : int
-        Jobs side by side.
-    devices : int
-        Devices of the job, each a process of its own.
-    gpus : str, optional
-        Those that it may use; none where the machine has none.
-    """
-    own = {
-        name: value for name, value in os.environ.items() if name not in DISTRIBUTED and not name.startswith(LAUNCHERS)
-    }
-    own["PYTHONUNBUFFERED"] = "1"
-    if gpus is not None:
-        own["CUDA_VISIBLE_DEVICES"] = gpus
-    share = max(1, processors() // (at_once * devices))
-    return dict.fromkeys(THREADS, own.get(THREADS[0], str(share))) | own  # where they are set, they stand
-
-
-def _devices(jobs: list[Job], at_once: int) -> list[str | None]:
-    """Return the GPUs of each place in which a job may run; None on a machine without."""
-    import torch
-
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not present or at_once == 1:
-        return [None] * at_once
-    each = max((job.options.trainer.devices for job in jobs), default=1)
-    if each * at_once > present:
-        found = f"{at_once} jobs at once with trainer.devices={each} need {each * at_once} GPUs, and {present} are here"
-        raise UsageError(found, "jobs", f"take jobs={max(1, present // each)}", "E-MACHINE-DEVICES")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(gpu) for gpu in range(present)]
-    return [",".join(names[slot * each : (slot + 1) * each]) for slot in range(at_once)]
 
 
 def _signal(one: _Running, number: signal.Signals) -> None:

@@ -7,12 +7,12 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
+from ictconvention.configuration.checking.known_keys import known_keys
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import ConfigFolders
+from ictconvention.configuration.composing.folders import ConfigFolders
 from ictconvention.configuration.identity import PLACE, roles_of
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import IctConventionError, UsageError, did_you_mean, readable_os_errors
 
 Scalar = str | int | float | bool | None

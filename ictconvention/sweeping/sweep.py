@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import FLAG
+from ictconvention.configuration.composing.folders import FLAG
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
-from ictconvention.runs.collection import SWEEP
+from ictconvention.runs.finished_run import SWEEP
 from ictconvention.runs.machine import check_alone
 from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.published.places import repository

@@ -1,11 +1,10 @@
 """A search for better options by Optuna: each trial is some jobs of a sweep, and their validation decides.
 
 What is told is the mean over the folds of the least validation loss of a run's last stage, which chose its training
-epoch (`val/loss_balanced` of classes): never a number of the test part. A trial that is behind the median of
-those before it ends early, see `MedianRule`.
+epoch (`val/loss_balanced` of classes): never a number of the test part. A trial that is worse than
+the median of those before it is pruned, see `MedianRule`.
 """
 
-import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.atomic import folder_lock
@@ -21,26 +20,21 @@ from ictconvention.core.errors import IctConventionError, UsageError, pluralize,
 from ictconvention.runs.machine import check_alone
 from ictconvention.sweeping.processes import run_jobs
 from ictconvention.sweeping.pruning import MedianRule
-from ictconvention.sweeping.space import Choice, Scalar, Space
+from ictconvention.sweeping.space import Scalar, Space
 from ictconvention.sweeping.sweep import Job, Sweep, is_finished, prepare_jobs, validation_loss
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+from ictconvention.sweeping.trials import Trials, check_optuna
 
 logger = logging.getLogger(__name__)
 
 JOURNAL = "tune.log"  # in the folder of the search: all that Optuna knows
-BATCH = "batch"  # of a trial: the first number of those that were begun with it
 HELD = "search"  # folder in it that a search holds; the folder itself is held by whoever runs the jobs
 Pruning = Literal["median", "none"]
 
 
 class Run(Protocol):
-    """Runs the waiting jobs of a sweep, so many at once, but for those that are cut; `run_jobs`."""
+    """Runs the waiting jobs of a sweep, so many at once, but for those that are pruned; `run_jobs`."""
 
-    def __call__(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+    def __call__(self, sweep: Sweep, at_once: int, *, is_pruned: Callable[[Job], bool]) -> None:
         """Run the jobs that wait."""
 
 
@@ -97,7 +91,7 @@ def tune(
     seed : int
         Of what is tried.
     pruning : "median" or "none"
-        Whether a trial ends where one of its runs is behind the median of the runs of its fold in earlier trials.
+        Whether a trial is pruned where one of its runs is worse than the median of earlier ones of its fold.
     run : Run
         What runs the jobs; another one in tests.
 
@@ -110,51 +104,25 @@ def tune(
     IctConventionError
         No trial's values are the cause: no run can be prepared. The next start tries the same trial.
     """
-    try:
-        import optuna
-    except ImportError:
-        fix = "install the extra: pip install -c constraints.txt '.[tune]'"
-        raise UsageError(
-            "the package optuna is not installed", "ictconvention tune", fix, "E-PACKAGE-MISSING"
-        ) from None
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
+    check_optuna()
     if trials < 1 or at_once < 1:
         raise UsageError(
             f"trials is {trials}, jobs {at_once}", "ictconvention tune", "take 1 or more of each", "E-CONFIG-VALUE"
         )
     check_alone("search")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     with readable_os_errors("keeping the trials", folder):
         (folder / HELD).mkdir(parents=True, exist_ok=True)
     with folder_lock(folder / HELD), readable_os_errors("keeping the trials", folder):
-        _cut_torn_line(folder / JOURNAL)
-        study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
-            study_name="tune",
-            direction="minimize",
-            load_if_exists=True,
-        )
-        search = _Search(study, space, list(words), folder, folds, at_once, pruning, run)
+        known = Trials.open(folder / JOURNAL, space)
+        search = _Search(known, list(words), folder, folds, at_once, pruning, run)
         search.take(trials, seed)
         return search.best()
-
-
-def _cut_torn_line(journal: Path) -> None:
-    """Cut what a killed process, or a full disk, has left after the last whole line of the journal."""
-    if not journal.exists():
-        return
-    with journal.open("r+b") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
 
 
 class _Search:
     def __init__(
         self,
-        study: "Study",
-        space: Space,
+        trials: Trials,
         words: list[str],
         folder: Path,
         folds: Sequence[int],
@@ -162,83 +130,33 @@ class _Search:
         pruning: Pruning,
         run: Run,
     ) -> None:
-        self.study, self.space, self.words, self.folder = study, space, words, folder
+        self.trials, self.words, self.folder = trials, words, folder
         self.folds, self.at_once, self.run = folds, at_once, run
         self.rule = None if pruning == "none" else MedianRule()
         self.jobs: dict[Path, Job] = {}
-        self.distributions = {key: _distribution(one) for key, one in space.dimensions.items()}
 
     def take(self, trials: int, seed: int) -> None:
         """Finish what was begun, then try until there are so many trials."""
-        from optuna.samplers import TPESampler
-        from optuna.trial import TrialState
-
-        known = self.study.get_trials(deepcopy=False)
-        begun = [one for one in known if one.state == TrialState.RUNNING]
-        for one in begun:
-            if not self._is_asked(one):  # it was killed while it was being asked for
-                self.study.tell(one.number, state=TrialState.FAIL)
-        grid = self.space.size is not None and self.space.size <= trials
-        if grid:
-            self._enqueue_missing()
-        done = sum(one.state.is_finished() and self._is_asked(one) for one in known)
+        done, begun, finished = self.trials.resume()
+        grid = self.trials.enqueue_grid(trials)
         if done:
             logger.info(f"{pluralize(done, 'trial')} finished before, and not repeated")
-        for one in known:  # the record of the sweep names all runs
+        for number, chosen in finished.items():  # the record of the sweep names all runs
             with suppress(IctConventionError):
-                if one.state == TrialState.COMPLETE:
-                    self._note(one.number, self._jobs_of(one.params))
-        batch = [(one.number, one.params) for one in begun if self._is_asked(one)]
-        firsts = {one.number: int(one.user_attrs.get(BATCH, one.number)) for one in begun}
-        if batch:  # alone: the next ones are then begun with those that an uninterrupted search begins them with
-            self._try(batch, firsts)
-            batch = []
+                self._note(number, self._jobs_of(chosen))
+        if begun:  # alone: the next ones are then begun with those that an uninterrupted search begins them with
+            self._try(begun)
         each = max(1, self.at_once // len(self.folds))
-        while True:
-            while len(batch) < each and (self._is_any_waiting() if grid else self._asked() < trials):
-                self.study.sampler = TPESampler(
-                    seed=seed + self._asked()
-                )  # whether or not the search was stopped before
-                trial = self.study.ask(self.distributions)
-                batch.append((trial.number, trial.params))
-                firsts[trial.number] = min(number for number, _ in batch)
-                trial.set_user_attr(BATCH, firsts[trial.number])
-            if not batch:
-                return
-            self._try(batch, firsts)
-            batch = []
+        while batch := self.trials.ask(each, None if grid else trials, seed):
+            self._try(batch)
 
-    def _is_asked(self, one: "FrozenTrial") -> bool:
-        """Return whether a trial has its values; one that was killed before has some of them or none."""
-        return one.params.keys() == self.distributions.keys()
-
-    def _asked(self) -> int:
-        return sum(self._is_asked(one) for one in self.study.get_trials(deepcopy=False))
-
-    def _is_any_waiting(self) -> bool:
-        from optuna.trial import TrialState
-
-        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-
-    def _enqueue_missing(self) -> None:
-        """Enqueue each combination of the lists that was neither tried nor waits."""
-        from optuna.trial import TrialState
-
-        known = self.study.get_trials(deepcopy=False)
-        tried = [one.params for one in known if self._is_asked(one)]
-        tried += [one.system_attrs["fixed_params"] for one in known if one.state == TrialState.WAITING]
-        lists = {key: one.values for key, one in self.space.dimensions.items() if isinstance(one, Choice)}
-        for values in itertools.product(*lists.values()):
-            if (combination := dict(zip(lists, values, strict=True))) not in tried:
-                self.study.enqueue_trial(combination)
-
-    def _try(self, batch: Sequence[tuple[int, Mapping[str, Any]]], firsts: Mapping[int, int]) -> None:
+    def _try(self, batch: Mapping[int, Mapping[str, Any]]) -> None:
         """Run the jobs of some trials, and tell what came out."""
         of_trial: dict[int, list[Job]] = {}
-        for number, chosen in batch:
-            if (same := self._find_complete(chosen)) is not None:
-                logger.info(f"trial {number} has the values of trial {same.number}, and is not repeated")
-                self.study.tell(number, same.value)
+        for number, chosen in batch.items():
+            if (same := self.trials.find_complete(chosen)) is not None:
+                logger.info(f"trial {number} has the values of trial {same[0]}, and is not repeated")
+                self.trials.tell(number, same[1])
                 continue
             logger.info(f"trial {number}: {command(self._choices(chosen))}")
             try:
@@ -249,27 +167,20 @@ class _Search:
                 logger.warning(f"trial {number} cannot be: {error.found} ({error.where})")
                 of_trial[number] = []
         if self.rule is not None:
-            self.rule.begin(of_trial, firsts)
+            self.rule.begin(of_trial, self.trials.firsts)
         if any(of_trial.values()):
             for place, job in enumerate(self.jobs.values(), 1):
                 job.number = place
-            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_cut=self._is_cut)
-        cut = {number for number in of_trial if self.rule is not None and self.rule.cuts(number)}
+            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once, is_pruned=self._is_pruned)
+        pruned = {number for number in of_trial if self.rule is not None and self.rule.prunes_trial(number)}
         for number, jobs in of_trial.items():
-            self._tell(number, jobs, number in cut)
+            self._tell(number, jobs, number in pruned)
         record = Sweep(self.folder, list(self.jobs.values()))  # without those that have no result
         record.begin()
         record.save()
 
-    def _is_cut(self, job: Job) -> bool:
-        return self.rule is not None and self.rule.is_cut(job)
-
-    def _find_complete(self, chosen: Mapping[str, Any]) -> "FrozenTrial | None":
-        """Return the first trial that has finished with these values, if there is one."""
-        from optuna.trial import TrialState
-
-        known = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return next((one for one in known if one.params == chosen), None)
+    def _is_pruned(self, job: Job) -> bool:
+        return self.rule is not None and self.rule.prunes_run(job)
 
     def _note(self, number: int, jobs: Sequence[Job]) -> None:
         if self.rule is not None:
@@ -285,7 +196,7 @@ class _Search:
         return False
 
     def _choices(self, chosen: Mapping[str, Scalar]) -> list[str]:
-        return [override(key, chosen[key]) for key in self.space.dimensions]
+        return [override(key, chosen[key]) for key in self.trials.keys]
 
     def _jobs_of(self, chosen: Mapping[str, Scalar]) -> list[Job]:
         """Return the jobs of the folds; the same as before where they have been tried."""
@@ -296,46 +207,31 @@ class _Search:
             jobs.append(job)
         return [self.jobs.setdefault(job.folder, job) for job in jobs]
 
-    def _tell(self, number: int, jobs: Sequence[Job], is_cut: bool) -> None:
-        from optuna.trial import TrialState
-
+    def _tell(self, number: int, jobs: Sequence[Job], is_pruned: bool) -> None:
         losses = [validation_loss(job.folder, job.options) for job in jobs]
         known = [loss for loss in losses if loss is not None]
         failed = any(job.state == "failed" for job in jobs) or not all(map(isfinite, known))
-        if failed or is_cut or not jobs or len(known) < len(jobs) or not all(map(is_finished, jobs)):
+        if failed or is_pruned or not jobs or len(known) < len(jobs) or not all(map(is_finished, jobs)):
             for job in jobs:  # or the next trials would start it again
                 self.jobs.pop(job.folder, None)
-            if is_cut and not failed:
-                self.study.tell(number, state=TrialState.PRUNED)
-                logger.info(f"trial {number} ended early: its validation loss is behind the median of those before")
+            if is_pruned and not failed:
+                self.trials.tell_pruned(number)
+                logger.info(f"trial {number} was pruned: its validation loss is above the median of those before")
             else:
-                self.study.tell(number, state=TrialState.FAIL)
+                self.trials.tell_failed(number)
                 logger.warning(f"trial {number} failed")
             return
         self._note(number, jobs)
-        self.study.tell(number, fmean(known))
-        best = self.study.best_trial
+        self.trials.tell(number, fmean(known))
+        best, value, _ = self.trials.best()
         found = f"trial {number}: validation loss {fmean(known):.4f}"
-        logger.info(
-            f"{found} in the mean of {pluralize(len(known), 'fold')}; best {best.value:.4f}, trial {best.number}"
-        )
+        logger.info(f"{found} in the mean of {pluralize(len(known), 'fold')}; best {value:.4f}, trial {best}")
 
     def best(self) -> Best:
         """Return the best trial."""
         try:
-            best = self.study.best_trial
+            number, value, chosen = self.trials.best()
         except ValueError:
             fix = "see what the runs said in its folder logs, correct the space, and start again"
             raise UsageError("no trial has finished", self.folder, fix, "E-SWEEP-FAILED") from None
-        assert best.value is not None  # it has finished
-        return Best(best.number, best.value, (*self.words, *self._choices(best.params)))
-
-
-def _distribution(one: Any) -> "BaseDistribution":
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if isinstance(one, Choice):
-        return CategoricalDistribution(one.values)
-    if one.whole:
-        return IntDistribution(one.low, one.high, log=one.log, step=one.step or 1)
-    return FloatDistribution(one.low, one.high, log=one.log, step=one.step)
+        return Best(number, value, (*self.words, *self._choices(chosen)))

@@ -14,6 +14,7 @@ from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import register_task
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, shorten
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
@@ -25,7 +26,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.class_format import ClassFormat
 from ictconvention.tasks.class_measures import ClassMeasures
 from ictconvention.tasks.class_metrics import ClassMetrics
-from ictconvention.tasks.task import Calibration, Task
+from ictconvention.tasks.task import Task
 
 if TYPE_CHECKING:
     from ictconvention.tasks.class_sections import ClassFigures

@@ -6,7 +6,6 @@ models are compared; its `PredictionFormat`, columns and outputs of files; its `
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.options import Stage, TaskOptions
-from ictconvention.evaluation.calibration import fit_temperature, prior_shift, probabilities
+from ictconvention.evaluation.calibration import Calibration, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.batch import SeriesBatch
@@ -44,65 +43,6 @@ class Metrics(Protocol):
 
     def reset(self) -> None:
         """Forget what was added."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What makes probabilities of a network's outputs; `result.json` keeps it.
-
-    Parameters
-    ----------
-    temperature : float
-        That divides the outputs.
-    survey_prior, training_prior : arrays (outputs,)
-        Shares of the labels in the last stage's training part, and in the loss; both sum to 1.
-    shift : array (outputs,)
-        Added to the divided outputs: from the shares of the loss to those of the survey.
-    """
-
-    temperature: float
-    survey_prior: NDArray[np.float64]
-    training_prior: NDArray[np.float64]
-    shift: NDArray[np.float64]
-
-    @classmethod
-    def fit(
-        cls,
-        outputs: NDArray[np.floating],
-        label: NDArray[np.integer],
-        survey_prior: NDArray[np.float64],
-        training_prior: NDArray[np.float64],
-    ) -> Self:
-        """Return the calibration by which labels (n,) are likeliest of outputs (n, outputs) of held-out objects."""
-        shift = prior_shift(training_prior, survey_prior)
-        return cls(fit_temperature(outputs, label, shift), survey_prior, training_prior, shift)
-
-    @classmethod
-    def restore(cls, record: Mapping[str, Any], survey_prior: Any, training_prior: Any) -> Self:
-        """Return the calibration of a record, see `record`, and its checked shares.
-
-        A version before divided the outputs after they had been moved: its runs go on to predict what they did.
-
-        Raises
-        ------
-        ValueError
-            The temperature or the shift is none.
-        """
-        if not 0 < (temperature := float(record["temperature"])) < np.inf:
-            raise ValueError(f"the temperature is {temperature:g}")
-        if "logit_shift" in record:
-            shift = np.asarray(record["logit_shift"], dtype=np.float64)
-        else:  # of a version before
-            shift = prior_shift(training_prior, survey_prior) / temperature
-        if shift.shape != survey_prior.shape or not np.isfinite(shift).all():
-            raise ValueError(f"the shift of the logits is {shift.tolist()}")
-        return cls(temperature, survey_prior, training_prior, shift)
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The same in plain values."""
-        prior = {"survey": self.survey_prior.tolist(), "training": self.training_prior.tolist()}
-        return {"temperature": self.temperature, "logit_shift": self.shift.tolist(), "prior": prior}
 
 
 class Task(ABC):

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.sets.coverage import record_sets
@@ -27,7 +28,7 @@ from ictconvention.survey.labels.selected import read_selected
 from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.bins import edges_of
-from ictconvention.tasks.task import Calibration, Reduce, Task
+from ictconvention.tasks.task import Reduce, Task
 from ictconvention.training.infer import Inferred, infer
 
 

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.key_by_key import largest_difference
-from ictconvention.configuration.schema import RunOptions, labelled_stages, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
+from ictconvention.runs.assembly.run_data import make_data, make_task
+from ictconvention.runs.assembly.run_learner import make_learner
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
@@ -19,7 +23,6 @@ from ictconvention.runs.status import survey_of
 from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
-from ictconvention.tasks.task import Calibration
 from ictconvention.training.evaluate import evaluate
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory

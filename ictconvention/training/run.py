@@ -9,8 +9,9 @@ from time import process_time
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions, parts_of, validation_chooses
-from ictconvention.configuration.validation import sources_of
+from ictconvention.configuration.checking.validation import sources_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import parts_of, validation_chooses
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
@@ -18,7 +19,9 @@ from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
-from ictconvention.runs.assembly import make_learner, make_task, weight_file
+from ictconvention.runs.assembly.run_data import make_task
+from ictconvention.runs.assembly.run_hash import weight_file
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run, warn_of_few
@@ -26,7 +29,7 @@ from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
-from ictconvention.runs.status import MetricsTable, describe_kept, find_kept
+from ictconvention.runs.status import SHIFT, MetricsTable, describe_kept, find_kept
 from ictconvention.runs.warm_start import pin_start, start_from, start_from_file
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.format import sha256
@@ -137,10 +140,14 @@ def _take_stages(run: Run) -> None:
     begin = process_time()
     if run.prepared.said:
         if records is not None and is_alone(options):
-            records.status.measure_shift(process_time() - begin)
+            records.status.measure(SHIFT, process_time() - begin)
         logger.info(run.prepared.said)
     if run.prepared.warning:
         logger.warning(run.prepared.warning)
+    if run.plan.teachers.folders:
+        logger.info(run.plan.teachers.said)
+        for line in run.plan.teachers.left_out:
+            logger.info(f"teacher: left out: {line}")
     if records is not None and "pretrain" in run.feeds and started_alone():
         _take_pretraining(run.plan, records)
     learner: Learner | None = None
@@ -173,7 +180,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
         neighbours.save(folder.neighbours)
         logger.info(neighbours.said)
     start = None if options.init_from is None else RunFolder(locate_run(options.init_from))
-    folder.write_seen(survey, plan.split, parts_of(options), start)
+    folder.write_seen(survey, plan.split, parts_of(options), start, plan.teachers.runs)
     for part, found in parts.items():
         own = run.prepared.columns.get(part, {})
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
@@ -221,6 +228,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             shift = {**shift, **_tell_domains(run, learner, data)}
         kept = {} if neighbours is None else {**neighbours.record, "file": sha256(folder.neighbours)}
         result["shift"] = {**shift, **kept}
+    if plan.teachers.folders:
+        result["teacher"] = plan.teachers.record
     if sources := sources_of(options):
         result["sources"] = sources
     if (file := weight_file(options)) is not None:

@@ -7,20 +7,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from time import process_time
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.trainer.states import TrainerStatus
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.configuration.options import Stage
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import learner_in, stage_of, stages_of
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_data
+from ictconvention.learning.teacher import Teacher
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.checkpoints import (
     ANEW,
     RelocatableCheckpoint,
@@ -33,10 +38,12 @@ from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.plan import Plan
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.prepare import Prepared, prepare_shift
+from ictconvention.runs.status import TEACHER
 from ictconvention.training.epoch_report import EpochReport, Records, progress_bars
 from ictconvention.training.masks.shown_chips import ChipsOnPage
 from ictconvention.training.patience import Patience
 from ictconvention.training.seeding import BatchSeeds
+from ictconvention.training.teaching.ask import ask_teachers, make_teacher
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +92,22 @@ class Run:
         *earlier, stage = stages_of(self.options)
         feeds = {one: make_data(self.options, survey, whole, one) for one in earlier}
         return {**feeds, stage: make_data(self.options, survey, last.split, stage, last.weights)}
+
+    @cached_property
+    def asked(self) -> NDArray[np.float64]:
+        """What its teachers say of every object that trains (n, classes), asked when a stage first needs it."""
+        begin = process_time()
+        positions = np.concatenate([data.positions(*data.train_parts) for data in self.feeds.values()])
+        found = ask_teachers(self.plan.teachers.folders, self.plan.survey, positions)
+        if self.records is not None and is_alone(self.options):
+            self.records.status.measure(TEACHER, process_time() - begin)
+        return found
+
+    def teacher(self, stage: Stage) -> Teacher | None:
+        """Return what a stage learns from beside its labels; nothing where it has no teacher, or learns no label."""
+        if not self.plan.teachers.folders or not learner_in(self.options, stage).classification:
+            return None
+        return make_teacher(self.options, self.asked, self.feeds[stage])
 
     def objects(self, stage: Stage) -> int:
         """Return how many objects a training epoch of a stage draws."""
@@ -164,6 +187,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         head = learner.begin_domains(options.shift.strength, options.seed)
         if resumed is not None:
             take_weights(head, {"state_dict": resumed.get("domain", {})}, before)
+    learner.teacher = run.teacher(stage)
     try:
         with _compiled(learner, data) if options.trainer.compile else nullcontext():
             trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
@@ -172,6 +196,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
             raise KeyboardInterrupt from None
         raise
     learner.end_domains()
+    learner.teacher = None
     chosen = best_file if of_stage.keep == "best" else before
     take_weights(learner, load_checkpoint(chosen), chosen)
     trainer.strategy.barrier()  # every process has read it

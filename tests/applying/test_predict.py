@@ -15,16 +15,11 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.applying import early, predict
+from ictconvention.applying.choose_runs import choose_runs
 from ictconvention.applying.combine import Combined, combine
 from ictconvention.applying.early import save_early_curve
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions, predict_survey
-from ictconvention.applying.prediction_table import (
-    check_output,
-    choose_runs,
-    prediction_table,
-    read_shares,
-    save_table,
-)
+from ictconvention.applying.prediction_table import check_output, prediction_table, save_table
 from ictconvention.applying.seen_objects import cannot_be_known, seen_by
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
@@ -262,29 +257,6 @@ def test_the_order_of_the_bands_does_not_matter(trained: TrainedRun, own: Survey
             writer.add(series.id, series.frames, band=4 - series.band, **columns)
     found, expected = (predict_survey(trained, survey) for survey in (Survey.open(tmp_path / "reversed"), own[:20]))
     np.testing.assert_allclose(found.row, expected.row, atol=1e-6)
-
-
-def test_shares_are_read_from_a_file_and_mistakes_named(tmp_path: Path) -> None:
-    classes = ("AGN", "SN Ia")
-    (tmp_path / "shares.json").write_text('{"SN Ia": 1, "AGN": 3}')
-    (tmp_path / "shares.csv").write_text("class,share\r\nSN Ia,0.2\r\nAGN,0.6\r\n")
-    for name in ("shares.json", "shares.csv"):
-        np.testing.assert_allclose(read_shares(tmp_path / name, classes), [0.75, 0.25])
-    for content, code, *facts in (
-        ('{"SN Ia": 1, "AGM": 3}', "E-CLASS-UNKNOWN", "'AGM'", "did you mean AGN?"),
-        ('{"SN Ia": 1}', "E-SHARES-CLASSES", "AGN"),
-        ('{"SN Ia": 1, "AGN": 0}', "E-VALUE-RANGE", "AGN is 0"),
-        ('{"SN Ia": 1, "AGN": "many"}', "E-VALUE-TYPE", "'many'"),
-        ("SN Ia 1", "E-TABLE-DAMAGED", "JSON"),
-    ):
-        (tmp_path / "shares.json").write_text(content)
-        with refused(UsageError, code, *facts, where=tmp_path / "shares.json"):
-            read_shares(tmp_path / "shares.json", classes)
-    (tmp_path / "shares.csv").write_text("class,share\nSN Ia,0.2\nAGN,0.6\nAGN,0.2\n")
-    with refused(UsageError, "E-SHARES-CLASSES", "'AGN'", where="/shares.csv, row 3"):
-        read_shares(tmp_path / "shares.csv", classes)
-    with refused(UsageError, "E-FILES-MISSING", "did you mean uniform?", where="--prior"):
-        read_shares(Path("unifrom"), classes)
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 from ictconvention.cli.flags import Request, read_flags
 from ictconvention.cli.main import app
 from ictconvention.cli.train import sweep_name, train
+from ictconvention.configuration.checking.validation import validate_config
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.validation import validate_config
 from ictconvention.core.errors import UsageError
 from tests.conftest import ROOT
 from tests.forked import Command

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.cli.main import main
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from tests.conftest import image_series, write_survey
 
 EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))

@@ -17,7 +17,8 @@ from ictconvention.cli.main import app
 from ictconvention.cli.next_command import NEW_SURVEY, suggest_prediction
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from tests.conftest import HEADER, image_series, write_survey
 from tests.refusals import refused
 from tests.small_chips import chip, write_chips

@@ -12,12 +12,14 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
-from ictconvention.configuration import compose, folders, registry
+from ictconvention.configuration import compose, registry
+from ictconvention.configuration.checking.known_keys import known_keys
 from ictconvention.configuration.compose import compose_run, implied_overrides
-from ictconvention.configuration.folders import ConfigFolders, config_folder
+from ictconvention.configuration.composing import folders
+from ictconvention.configuration.composing.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
-from ictconvention.configuration.schema import RunOptions, stages_of
-from ictconvention.configuration.validation import known_keys
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import stages_of
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.convention import ConvEntionOptions
 from tests.conftest import ROOT

@@ -22,7 +22,9 @@ from ictconvention.configuration.identity import (
     values_with,
 )
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.runs.assembly import run_hash
+from ictconvention.runs.assembly.run_hash import run_hash
+
+TEACHER = "learner.teacher"  # counts by the runs that it names
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,11 @@ def with_other_value(options: RunOptions, key: str) -> RunOptions:
     return changed
 
 
-@pytest.mark.parametrize("key", [key for key in single_options() if key != "init_from"])
+@pytest.mark.parametrize("key", [key for key in single_options() if key not in ("init_from", TEACHER)])
 def test_an_option_is_in_the_hash_unless_it_says_that_it_is_not(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ictconvention.runs.assembly.sources_of", lambda options: {})  # of functions that nobody has
+    monkeypatch.setattr(
+        "ictconvention.runs.assembly.run_hash.sources_of", lambda options: {}
+    )  # of functions that nobody has
     options = compose_run(["experiment=ict_sdss"])
     role = roles_of(options)[key]
     assert (hash_of(with_other_value(options, key)) == hash_of(options)) == bool(role & (PLACE | LABEL | CONTENT))
@@ -126,8 +130,10 @@ def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
 
     assert keys(CELL) == {"seed", "fold.index", "trainer.precision"}
     assert keys(LABEL) == {"name"}
-    assert keys(CONTENT | PLACE) == {"init_from", "split"}
-    assert {key.partition(".")[0] for key in keys(CONTENT)} == {"init_from", "split", "survey", "fold", "trainer"}
+    assert keys(CONTENT | PLACE) == {"init_from", "split", TEACHER}
+    assert {key.partition(".")[0] for key in keys(CONTENT)} == {
+        *("init_from", "split", "survey", "fold", "trainer", "learner")
+    }
     places = {key for key in keys(PLACE) if key.partition(".")[0] not in ("logger", "strategy")}
     machine = {
         "model.module",
@@ -140,4 +146,4 @@ def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
         "runs",
         "surveys",
     }
-    assert places == machine | {"mode", "run", "resume", "figures", "init_from", "split"}
+    assert places == machine | {"mode", "run", "resume", "figures", "init_from", "split", TEACHER}

@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 
 from ictconvention.configuration.compose import compose_run, read_group
-from ictconvention.configuration.folders import config_folder
-from ictconvention.configuration.options import (
-    Augmentation,
-    ICTOptions,
-    Imbalance,
-    OptimiserOptions,
-    SequenceOptions,
-    ViewOptions,
-)
-from ictconvention.configuration.schema import LearnerOptions, parts_of, validation_chooses
+from ictconvention.configuration.composing.folders import config_folder
+from ictconvention.configuration.learner_options import ICTOptions, LearnerOptions
+from ictconvention.configuration.options import Augmentation, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
+from ictconvention.configuration.stages import parts_of, validation_chooses
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_folder() / group).glob("*.yaml"))]

@@ -10,8 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from ictconvention.configuration import functions, registry
+from ictconvention.configuration.checking.validation import sources_of
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import config_folder
+from ictconvention.configuration.composing.folders import config_folder
 from ictconvention.configuration.functions import (
     find_function,
     function_source,
@@ -20,7 +21,6 @@ from ictconvention.configuration.functions import (
 )
 from ictconvention.configuration.identity import SHAPES, roles_of
 from ictconvention.configuration.registry import all_networks, default_options, find_network, register_network
-from ictconvention.configuration.validation import sources_of
 from ictconvention.core.errors import UsageError
 from tests.refusals import refused
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ictconvention.applying.explaining.epochs import take_frames
 from ictconvention.configuration.options import Augmentation, SequenceOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
@@ -62,6 +63,48 @@ def test_points_of_later_days_change_nothing(tmp_path: Path) -> None:
     assert equal(batches[0], batches[2])
     assert batches[0][0].point_time is not None
     assert 0 < batches[0][0].point_time.max() <= 15
+
+
+def detected(path: Path) -> tuple[Survey, list[tuple[int, float]]]:
+    """Write an object whose frames have forced fluxes of their own, of 7; return their bands and times."""
+    one = image_series(1, 6)
+    exposures = [(int(band), float(mjd)) for band, mjd in zip(one["band"], one["mjd"], strict=True)]
+    own = [measurement(one["id"], mjd, band="ugriz"[band], flux=7.0) for band, mjd in exposures]
+    return write_alerts(path / "survey", [one], [*own, *forced_rows([one], 4)]), exposures
+
+
+def fluxes_of(batch: SeriesBatch) -> list[float]:
+    assert batch.point_photometry is not None
+    return [float(flux) for flux in batch.point_photometry[:, 0]]
+
+
+@pytest.mark.parametrize("contents", ["photometry+all_points", "direct+residual+photometry+all_points"])
+def test_all_points_are_those_of_the_frames_too_in_training_as_in_predictions(
+    tmp_path: Path, contents: Contents
+) -> None:
+    survey, exposures = detected(tmp_path)
+    (training,) = SeriesDataset(survey, SHORT, contents=contents)[[SampleKey(0)]]
+    (prediction,) = SurveyDataset(survey, SHORT, contents, SAME)[[0]]
+    assert fluxes_of(training).count(7.0) == fluxes_of(prediction).count(7.0) == len(exposures)
+    (without,) = SeriesDataset(survey, SHORT, contents=contents.replace("all_", ""))[[SampleKey(0)]]  # type: ignore[arg-type]
+    assert 7.0 not in fluxes_of(without)
+    assert torch.equal(without.band, training.band)  # frames are the same
+
+
+def test_a_frame_that_is_left_out_has_no_point_either(tmp_path: Path) -> None:
+    """What is explained by leaving out an epoch knows nothing of it."""
+    survey, exposures = detected(tmp_path)
+    stream = SurveyDataset(survey, SHORT, "photometry+all_points", np.array([4, 3, 2, 1, 0]))
+    series = stream.let_through(0)
+    (batch,) = stream.batch_of([(take_frames(series, np.array([0, 2, 5])), 0)])
+    assert fluxes_of(batch).count(7.0) == 3
+    first = float(survey[0].mjd[0])
+    there = {
+        (int(band), round(float(days), 3))
+        for band, days, flux in zip(*(x.tolist() for x in fields_of(batch)[:2]), fluxes_of(batch), strict=True)
+        if flux == 7.0
+    }
+    assert there == {(4 - exposures[n][0], round(exposures[n][1] - first, 3)) for n in (0, 2, 5)}
 
 
 def test_bands_come_to_their_places_in_the_network(alerts: Survey) -> None:

@@ -13,7 +13,8 @@ from astropy.io import fits
 
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.ingestion.found import Found, FoundFrame, Reject
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

@@ -17,13 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import FileSystemError
-from ictconvention.ingestion import growing_table, pipeline, side_tables
+from ictconvention.ingestion import growing_table, side_tables
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement, Reject
-from ictconvention.ingestion.gathering import kept, source
+from ictconvention.ingestion.gathering import kept, new_survey, source
+from ictconvention.ingestion.gathering import shares as shares_module
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares
 from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
 from ictconvention.ingestion.growing import night as nights
-from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.ingestion.options import Ingested, IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.ingestion.rejects import Rejects
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.growth.side_tables import merge_measurements
@@ -197,8 +199,12 @@ def test_shares_follow_one_another_and_hold_whole_objects(tmp_path: Path) -> Non
     assert {id_ for _, id_ in keys[0]} >= {"o000000007", "o000000002"}
 
 
-def test_memory_of_shares_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    """Of numpy's arrays and Python's objects; Arrow's own memory is measured in experiments/scale."""
+def test_memory_of_shares_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of numpy's arrays and Python's objects; Arrow's own memory is measured in experiments/scale.
+
+    But for the sample that tells where shares begin, which grows with their number until there are 256.
+    """
+    monkeypatch.setattr(shares_module, "SAMPLE", 4)
     most = []
     for count in (5000, 20_000):
         with WaitingTables(tmp_path) as waiting:
@@ -238,10 +244,46 @@ def test_no_file_is_open_in_the_scratch_when_it_is_removed(
 
     if night:
         made(tmp_path / "s", range(UNITS - 3))
-    monkeypatch.setattr((nights if night else pipeline).shutil, "rmtree", look)
+    monkeypatch.setattr((nights if night else new_survey).shutil, "rmtree", look)
     made(tmp_path / "s", range(UNITS - 3, UNITS), jobs=1)
     assert removed
     assert opened == []
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_lines_leave_the_disk_when_they_were_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, night: bool
+) -> None:
+    """When the shards are written, no frame has a line in the files of units or of shares any more."""
+    share_into(monkeypatch, 7)
+    if night:
+        made(tmp_path / "s", range(UNITS // 2))
+    module, left = nights if night else new_survey, list[str]()
+    write = module.write_shards
+
+    def look(folder: Path, *arguments: Any) -> int:
+        left.extend(path.name for path in (folder / "scratch").iterdir() if path.suffix in (".arrow", ".parquet"))
+        count: int = write(folder, *arguments)
+        return count
+
+    monkeypatch.setattr(module, "write_shards", look)
+    made(tmp_path / "s", range(UNITS // 2, UNITS))
+    kinds = {name.removesuffix(".arrow").split("-")[-1] for name in left}
+    assert kinds == ({"kept", "added", "described"} if night else {"kept"})
+
+
+def test_a_dry_run_keeps_no_measurements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: dict[bool, int] = {False: 0, True: 0}
+    append = growing_table.GrowingTable.append
+
+    def count(self: growing_table.GrowingTable, row: Any) -> None:
+        rows[dry] += self._schema == MEASUREMENTS
+        append(self, row)
+
+    monkeypatch.setattr(growing_table.GrowingTable, "append", count)
+    for dry in (True, False):
+        made(tmp_path / "s", dry_run=dry)
+    assert rows == {True: 0, False: 3 * UNITS * (OBJECTS // 3)}
 
 
 def test_a_name_that_is_no_utf_8_is_a_reject_with_escapes() -> None:

@@ -9,14 +9,8 @@ import pytest
 import torch
 
 from ictconvention.configuration.compose import read_group
-from ictconvention.configuration.options import (
-    Augmentation,
-    ICTOptions,
-    Imbalance,
-    OptimiserOptions,
-    SequenceOptions,
-    ViewOptions,
-)
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import Augmentation, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from examples.my_network import MeanOfFrames, MeanOfFramesOptions
-from ictconvention.configuration.options import ICTOptions, ViewOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import ViewOptions
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.flux import FluxHead

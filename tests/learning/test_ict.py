@@ -14,7 +14,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ictconvention.configuration.options import ICTOptions, ViewOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import ViewOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning import ict as ict_module

@@ -11,7 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.options import ICTOptions, Imbalance, OptimiserOptions, ViewOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import Imbalance, OptimiserOptions, ViewOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import SeriesBatch, repeat_objects
 from ictconvention.feeding.datamodule import SeriesDataModule

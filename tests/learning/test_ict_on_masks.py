@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import Augmentation, ICTOptions, ModelOptions, ViewOptions
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.options import Augmentation, ModelOptions, ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.learning.compared_views import align_maps

@@ -10,8 +10,8 @@ import torch
 
 from examples.my_network import MeanOfFrames, MeanOfFramesOptions
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.options import ICTOptions
-from ictconvention.configuration.schema import learner_in
+from ictconvention.configuration.learner_options import ICTOptions
+from ictconvention.configuration.stages import learner_in
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ictconvention.cli.audit_report import print_report
+from ictconvention.cli.surveys.audit_report import print_report
 from ictconvention.measuring.audit import SurveyAudit, audit_survey
 from ictconvention.survey.format import SurveyHeader
 from tests.conftest import image_series, write_survey

@@ -8,17 +8,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from ictconvention.configuration.learner_options import LearnerOptions
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.registry import find_network
-from ictconvention.configuration.schema import LearnerOptions, PixelOptions, RunOptions
-from ictconvention.evaluation.calibration import prior_shift
+from ictconvention.configuration.run_groups import PixelOptions
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.evaluation.calibration import Calibration, prior_shift
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.assembly.run_learner import new_learner
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.tasks.task import Calibration
 from tests.networks.conftest import random_statistics
 
 BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6

@@ -24,7 +24,8 @@ from ictconvention.reporting import page_figures
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.status import MetricsTable
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey

@@ -13,7 +13,8 @@ from ictconvention.evaluation.prior import Prior
 from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.reporting.published_numbers import CAUTION
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.classes import Classes

@@ -18,7 +18,7 @@ from ictconvention.core.errors import FileSystemError, SplitError, UsageError
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.reporting.entry_file import read_entries
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import PARTS, Split

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ictconvention.configuration.schema import TrainerOptions
+from ictconvention.configuration.run_groups import TrainerOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.machine import RANKS, check_alone, check_launch, check_ranks, first_of_node
 from tests.refusals import refused

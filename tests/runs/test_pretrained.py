@@ -9,7 +9,7 @@ import torch
 
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
 from tests.refusals import refused

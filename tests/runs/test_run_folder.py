@@ -15,7 +15,7 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
-from ictconvention.runs.collection import read_finished
+from ictconvention.runs.finished_run import read_finished
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split, own_entries

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs import run_record
-from ictconvention.runs.collection import find_runs, read_finished
+from ictconvention.runs.finished_run import find_runs, read_finished
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.survey.split_drawing import make_split

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ictconvention.configuration.schema import RunOptions, StageOptions, StagesOptions
+from ictconvention.configuration.run_groups import StageOptions, StagesOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import KeptEpoch, MetricsTable, Status, describe_kept, find_kept
 from tests.refusals import refused

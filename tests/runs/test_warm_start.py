@@ -16,7 +16,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly.run_data import make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import write_json

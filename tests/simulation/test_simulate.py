@@ -18,6 +18,7 @@ from ictconvention.core.growing_array import GrowingArray
 from ictconvention.evaluation.ceiling import label_ceiling
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.simulation import simulate as simulate_module
+from ictconvention.simulation import writing
 from ictconvention.simulation.sdss import scene as observed_module
 from ictconvention.simulation.sdss.population import Population
 from ictconvention.simulation.sdss.scene import is_detected, observe_object, scene
@@ -34,7 +35,7 @@ OBJECTS, EXTRA = 100, 20
 def small_shards() -> Iterator[None]:
     """Three shards of so few objects."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulate_module, "SHARD_OBJECTS", 50)
+        patch.setattr(writing, "SHARD_OBJECTS", 50)
         yield
 
 

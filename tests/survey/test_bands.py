@@ -8,7 +8,7 @@ import pytest
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.audit import audit_survey
-from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.survey.bands import origin_of, select_bands
 from ictconvention.survey.format import ORIGIN
 from ictconvention.survey.split_drawing import make_split

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ictconvention.sweeping.job_environment import job_environment
 from ictconvention.sweeping.prepared import GONE, Copier, PreparedProcess
-from ictconvention.sweeping.processes import job_environment
 from tests.small_runs import places
 
 pytestmark = pytest.mark.slow

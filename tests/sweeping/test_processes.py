@@ -14,12 +14,14 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from ictconvention.configuration.schema import LoggerOptions, RunOptions, TrainerOptions
+from ictconvention.configuration.run_groups import LoggerOptions, TrainerOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.sweeping import processes
-from ictconvention.sweeping.processes import job_environment, run_jobs
+from ictconvention.sweeping.job_environment import THREADS, divide_gpus
+from ictconvention.sweeping.processes import run_jobs
 from ictconvention.sweeping.sweep import Job, Sweep
 from tests.refusals import refused
 
@@ -59,7 +61,7 @@ def _actors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", ACTOR])
     monkeypatch.setattr(processes, "_can_be_prepared", lambda jobs: False)
     monkeypatch.setattr(processes, "POLL", 0.02)
-    for name in processes.THREADS:
+    for name in THREADS:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -97,25 +99,6 @@ def test_a_job_whose_tracker_has_groups_is_told_that_of_its_sweep(tmp_path: Path
         assert seen(sweep, 0)["words"] == words
 
 
-def test_threads_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
-    for at_once, devices, threads in ((1, 1, "12"), (3, 1, "4"), (2, 3, "2"), (30, 1, "1")):
-        assert job_environment(at_once, devices, None)["OMP_NUM_THREADS"] == threads
-    assert job_environment(2, 3, "0,1,2")["OMP_NUM_THREADS"] == "2"
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert {job_environment(3, 1, None)[name] for name in processes.THREADS} == {"5"}
-
-
-def test_a_job_knows_of_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    strange = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID")
-    for name in strange:
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("WANDB_API_KEY", "kept")
-    environment = job_environment(1, 1, None)
-    assert not environment.keys() & set(strange)
-    assert environment["WANDB_API_KEY"] == "kept"
-
-
 def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
@@ -124,7 +107,7 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run_jobs(sweep, 2)
     assert {seen(sweep, 0)["CUDA_VISIBLE_DEVICES"], seen(sweep, 1)["CUDA_VISIBLE_DEVICES"]} == {"0,1", "2,3"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
-    assert processes._devices(sweep.jobs, 2) == ["3,5", "6,7"]
+    assert divide_gpus(sweep.jobs, 2) == ["3,5", "6,7"]
     with refused(UsageError, "E-MACHINE-DEVICES", "3 jobs", "6 GPUs", "4", "jobs=2", where="jobs"):
         run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3)
 
@@ -256,14 +239,14 @@ def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
         run_jobs(sweep)
 
 
-def test_a_job_that_is_cut_keeps_its_records_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_job_that_is_pruned_keeps_its_records_and_the_others_go_on(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "sleeps", "runs", "runs")
     begun, never = sweep.jobs[0], sweep.jobs[2]
 
-    def is_cut(job: Job) -> bool:
+    def is_pruned(job: Job) -> bool:
         return job is never or (job is begun and job.log is not None and "begins" in job.log.read_text())
 
-    run_jobs(sweep, 2, is_cut=is_cut)
+    run_jobs(sweep, 2, is_pruned=is_pruned)
     assert [job.state for job in sweep.jobs] == ["stopped", "finished", "waiting"]
     assert (begun.folder / "kept").exists()
     assert not never.folder.exists()

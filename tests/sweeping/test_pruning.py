@@ -1,4 +1,4 @@
-"""A run that is behind the median of those before it is cut, whenever somebody looks; what is cut is told so."""
+"""A run that is worse than the median of those before it is pruned, whenever somebody looks, and recorded as such."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from ictconvention.runs.status import MetricsTable
 from ictconvention.sweeping import pruning
 from ictconvention.sweeping import sweep as sweeps
 from ictconvention.sweeping import tune as tuning
-from ictconvention.sweeping.pruning import behind_at, compared_epochs
+from ictconvention.sweeping.pruning import compared_epochs, worse_at
 from ictconvention.sweeping.space import read_space
 from ictconvention.sweeping.sweep import Job, Sweep, validation_course
 from ictconvention.sweeping.tune import Pruning, tune
@@ -25,9 +25,9 @@ COURSES = {  # validation loss after each of 4 training epochs, for each batch s
     16: [0.9, 0.8, 0.7, 0.6],
     17: [0.8, 0.7, 0.6, 0.5],
     18: [0.7, 0.6, 0.5, 0.4],
-    19: [0.9, 0.7, 0.7, 0.3],  # behind the median of the first three after the first epoch
-    20: [0.6, 0.9, 0.9, 0.9],  # the least so far counts: never behind before the last comparison
-    21: [0.75, 0.65, 0.65, 0.1],  # behind after the first epoch of 16, 17, 18 and 20
+    19: [0.9, 0.7, 0.7, 0.3],  # worse than the median of the first three after the first epoch
+    20: [0.6, 0.9, 0.9, 0.9],  # the least so far counts: never worse before the last comparison
+    21: [0.75, 0.65, 0.65, 0.1],  # worse after the first epoch of 16, 17, 18 and 20
 }
 
 
@@ -42,9 +42,9 @@ class Trained:
             monkeypatch.setattr(module, "is_finished", lambda job: self.epochs.get(job.folder) == 4)
         monkeypatch.setattr(pruning, "FIRST", 3)
 
-    def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+    def run(self, sweep: Sweep, at_once: int, *, is_pruned: Callable[[Job], bool]) -> None:
         for job in sweep.jobs:
-            if self.epochs.get(job.folder) == 4 or is_cut(job):
+            if self.epochs.get(job.folder) == 4 or is_pruned(job):
                 continue
             if len(self.started) == self.stop_at:
                 raise KeyboardInterrupt
@@ -55,7 +55,7 @@ class Trained:
             for epoch, loss in enumerate(COURSES[size], 1):
                 metrics.add("finetune", epoch, {"finetune/val/loss_balanced": loss + fold})
                 self.epochs[job.folder] = epoch
-                if self.looks and is_cut(job):
+                if self.looks and is_pruned(job):
                     break
 
 
@@ -78,14 +78,14 @@ def searched(
 
 def test_a_run_is_compared_with_the_median_of_the_least_losses_so_far() -> None:
     before = [[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.7, 0.6, 0.5], [0.6], [1.0, 1.0, 1.0]]
-    assert behind_at([0.8, 0.7, 0.6], before, 1, 3) is None  # no worse than the median is not behind
-    assert behind_at([0.8, 0.71, 0.6], before, 1, 3) == 2
-    assert behind_at([0.8, 0.71, 0.6], before, 3, 3) is None
-    assert behind_at([0.9], before, 2, 3) is None
-    assert behind_at([0.8, 0.7, 0.69], before, 1, 2) is None
-    assert behind_at([9.0], before[:4], 1, 3) is None  # of too few there is no median
-    assert behind_at([9.0], [*before[:4], []], 1, 3) is None
-    assert behind_at([float("inf")], before, 1, 3) == 1
+    assert worse_at([0.8, 0.7, 0.6], before, 1, 3) is None  # what equals the median is not worse
+    assert worse_at([0.8, 0.71, 0.6], before, 1, 3) == 2
+    assert worse_at([0.8, 0.71, 0.6], before, 3, 3) is None
+    assert worse_at([0.9], before, 2, 3) is None
+    assert worse_at([0.8, 0.7, 0.69], before, 1, 2) is None
+    assert worse_at([9.0], before[:4], 1, 3) is None  # of too few there is no median
+    assert worse_at([9.0], [*before[:4], []], 1, 3) is None
+    assert worse_at([float("inf")], before, 1, 3) == 1
 
 
 @pytest.mark.parametrize(("epochs", "first", "last"), [(1, 1, 0), (2, 1, 1), (4, 1, 3), (20, 5, 19), (50, 13, 49)])
@@ -108,7 +108,7 @@ def test_a_course_is_that_of_the_last_stage_and_a_loss_that_is_no_number_the_wor
 
 
 @pytest.mark.parametrize("looks", [True, False])
-def test_what_is_cut_depends_on_courses_and_not_on_when_somebody_looks(
+def test_what_is_pruned_depends_on_courses_and_not_on_when_somebody_looks(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: bool
 ) -> None:
     runs = Trained(monkeypatch, looks)
@@ -119,22 +119,22 @@ def test_what_is_cut_depends_on_courses_and_not_on_when_somebody_looks(
     told: list[list[float]] = []
     for size in asked:
         course = list(accumulate(COURSES[size], min))
-        cut = behind_at(course, told, 1, 3) is not None
-        expected[size] = "PRUNED" if cut else "COMPLETE"
-        told += [] if cut else [course]
+        pruned = worse_at(course, told, 1, 3) is not None
+        expected[size] = "PRUNED" if pruned else "COMPLETE"
+        told += [] if pruned else [course]
     assert ends == expected
     assert "PRUNED" in expected.values()
     assert {size: end for size, end in ends.items() if end == "COMPLETE"}.keys() >= set(asked[:3])
 
 
-def test_a_trial_of_several_folds_ends_with_the_first_run_that_is_behind(
+def test_a_trial_of_several_folds_ends_with_the_first_run_that_is_worse(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = Trained(monkeypatch)
     ends = searched(words, tmp_path / "search", runs, folds=2)
-    cut = {size for size, end in ends.items() if end == "PRUNED"}
-    assert cut
-    assert {size for size, fold in runs.started if fold == 1} == ends.keys() - cut
+    pruned = {size for size, end in ends.items() if end == "PRUNED"}
+    assert pruned
+    assert {size for size, fold in runs.started if fold == 1} == ends.keys() - pruned
 
 
 def test_a_search_that_was_stopped_cuts_what_an_uninterrupted_one_cuts(

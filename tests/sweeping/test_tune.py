@@ -35,7 +35,7 @@ class Stub:
         monkeypatch.setattr(tuning, "is_finished", lambda job: job.folder in self.losses)
         monkeypatch.setattr(tuning, "validation_loss", lambda folder, _: self.losses.get(folder))
 
-    def run(self, sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+    def run(self, sweep: Sweep, at_once: int, *, is_pruned: Callable[[Job], bool]) -> None:
         sweep.save()
         for job in sweep.jobs:
             options = job.options
@@ -216,11 +216,11 @@ def test_two_searches_at_once_do_not_take_each_others_trials(
 ) -> None:
     stub, space = Stub(monkeypatch), read_space(space_of(tmp_path, "trainer.batch_size: [16, 32]\n"), words)
 
-    def run(sweep: Sweep, at_once: int, *, is_cut: Callable[[Job], bool]) -> None:
+    def run(sweep: Sweep, at_once: int, *, is_pruned: Callable[[Job], bool]) -> None:
         with refused(FileSystemError, "E-FILES-LOCKED"):
             tune(words, space, tmp_path / "search", 2, run=stub.run)
         with folder_lock(sweep.folder):  # as run_jobs takes it
-            stub.run(sweep, at_once, is_cut=is_cut)
+            stub.run(sweep, at_once, is_pruned=is_pruned)
 
     tune(words, space, tmp_path / "search", 2, run=run)
     assert len(stub.tried) == 2

@@ -18,13 +18,14 @@ from ictconvention.core.errors import SplitError
 from ictconvention.drawing.embedded_figure import embed_drawing
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import new_panel
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.measures import Measure, Measures, Rows
 from ictconvention.evaluation.predictions import Pooled, Predictions
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.prediction_format import PredictionFormat, Row
-from ictconvention.tasks.task import Calibration, Task
+from ictconvention.tasks.task import Task
 from ictconvention.tasks.task_figures import Said, Section, ShownObject, TaskFigures, WorstObjects
 
 EDGES = np.linspace(0, 1, 7)

@@ -14,10 +14,10 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 import ictconvention as ict
+from ictconvention.applying.choose_runs import choose_runs
 from ictconvention.applying.export import export_run, exportable_run
 from ictconvention.applying.model_file import read_model
 from ictconvention.applying.predict import predict_survey
-from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.cli.main import app
 from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
@@ -28,7 +28,8 @@ from ictconvention.evaluation.significance import differences
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs, group_runs, read_finished
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs, read_finished
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.sweeping.sweep import chief_scores, prepare_jobs

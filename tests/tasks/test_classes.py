@@ -9,7 +9,7 @@ import torch
 
 from ictconvention.configuration.registry import find_task, register_task
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.evaluation.calibration import probabilities
+from ictconvention.evaluation.calibration import Calibration, probabilities
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.feeding.batch import UNLABELLED
@@ -17,7 +17,6 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.classes import SHARES, Classes
-from ictconvention.tasks.task import Calibration
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused
 

@@ -8,7 +8,7 @@ import torch
 from torch._dynamo.exc import TorchDynamoException
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import TrainerOptions
+from ictconvention.configuration.run_groups import TrainerOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
 from ictconvention.runs.checkpoints import load_checkpoint

@@ -7,7 +7,7 @@ import pytest
 import wandb
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import LoggerOptions
+from ictconvention.configuration.run_groups import LoggerOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.training.dashboard import Dashboard

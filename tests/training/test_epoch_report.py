@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from ictconvention.configuration.schema import LoggerOptions
+from ictconvention.configuration.run_groups import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.tasks.classes import Classes
 from ictconvention.training.dashboard import Dashboard

@@ -12,7 +12,8 @@ from ictconvention.applying.seen_objects import cannot_be_known, name_parts
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError
 from ictconvention.ingestion.found import Found, FoundFrame
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.runs.plan import name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained

@@ -13,7 +13,8 @@ import torch
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.checkpoints import load_checkpoint, weights_hash
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import find_kept
 from ictconvention.training.patience import Patience

@@ -12,7 +12,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.forests.features import FeatureRecipe
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly.run_data import make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.plan import plan_run
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
@@ -80,15 +81,35 @@ def test_a_forest_sees_the_light_curve_of_points_after_what_it_saw_before(alerts
     assert numbers[:, -2:].tolist() == [[len(found), found.is_limit.sum()] for found in map(points.of, alerts)]
 
 
+@pytest.mark.parametrize("experiment", ["light_curve_sdss", "light_curve_transformer_sdss", "frame_transformer_sdss"])
+def test_what_the_network_is_fed_with_its_forest_sees(alerts: Survey, experiment: str) -> None:
+    survey = ["survey=path", f"survey.path={alerts.path}", "profile=tiny", "fold=single", "stage.finetune.max_epochs=0"]
+    said = []
+    for which in ("true", "all"):
+        options = compose_run(
+            [f"experiment={experiment}", "learner=supervised", *survey, f"sequence.photometry={which}"]
+        )
+        data = make_data(options, alerts, plan_run(options).split, "pretrain")
+        assert data.training.points is not None
+        assert data.training.points.of_frames == (which == "all")
+        learner = make_learner(options, data)
+        assert learner.logits(next(iter(data.val_dataloader()))[0]).isfinite().all()
+        recipe = FeatureRecipe.of(alerts.header, alerts.path, SequenceOptions(99), data.spec.points)
+        said.append((recipe.as_dict()["points"], recipe.count))
+    assert said[0][0] != said[1][0]  # a forest of the one is refused beside a run of the other
+    assert said[0][1] == said[1][1]
+
+
 def test_photometry_makes_another_run_and_without_it_nothing_changes(alerts: Survey, work: Path) -> None:
     """The network is built for it, and a run without it has the hash that it had before there was the option."""
     survey = ["survey=path", f"survey.path={alerts.path}", "profile=tiny", "fold=single", "stage.finetune.max_epochs=0"]
     plans = [
         plan_run(compose_run(["experiment=light_curve_sdss", *survey, *words]))
-        for words in ([], ["sequence.photometry=false"], [ON])
+        for words in ([], ["sequence.photometry=false"], [ON], ["sequence.photometry=all"])
     ]
     hashes = [plan.hashes["run"] for plan in plans]
-    assert hashes[0] == hashes[1] != hashes[2]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
     options = compose_run(["experiment=light_curve_sdss", *survey, ON])
     data = make_data(options, alerts, plans[2].split, "pretrain")
     learner = make_learner(options, data)

@@ -17,7 +17,8 @@ from ictconvention.learning.learner import Learner
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.target import set_target_mode
 from ictconvention.networks.pictures.cnn import PictureCNN
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly.run_data import make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import start_from, start_from_file

@@ -12,7 +12,8 @@ from ictconvention.api.keywords import words_of_survey
 from ictconvention.api.run import Run
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.collection import group_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.survey.survey import Survey
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run

@@ -13,11 +13,12 @@ import torch
 
 from ictconvention.cli.train import main
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import TrainerOptions
+from ictconvention.configuration.run_groups import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.photometry import photometry_recipe
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
+from ictconvention.runs.assembly.run_data import load_or_draw_split
+from ictconvention.runs.assembly.run_survey import open_or_simulate
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_machine, precision_of, rank_zero
 from ictconvention.runs.trained_run import read_trained

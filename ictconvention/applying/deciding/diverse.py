@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 CANDIDATES = 10  # times the budget: so many of the most uncertain objects are chosen among
 
 
-def find_candidates(doubt: NDArray[np.floating], budget: int, times: int = CANDIDATES) -> NDArray[np.int64]:
+def find_candidates(doubt: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
     """Return the objects that are chosen among, so many times the budget: the most doubtful, in falling doubt."""
-    return np.argsort(-np.asarray(doubt), kind="stable")[: times * budget]
+    return np.argsort(-np.asarray(doubt), kind="stable")[: CANDIDATES * budget]
 
 
 def choose_diverse(
@@ -16,7 +16,6 @@ def choose_diverse(
     features: NDArray[np.floating],
     budget: int,
     precision: NDArray[np.floating] | None = None,
-    candidates: int = CANDIDATES,
 ) -> NDArray[np.int64]:
     """Return the objects to choose, in the order of their choice, (at most budget,).
 
@@ -34,10 +33,8 @@ def choose_diverse(
         How many to choose.
     precision : array (features, features), optional
         Inverse covariance of the features, which measures distances; None: that of features scaled to unit scatter.
-    candidates : int
-        Times the budget, how many of the most doubtful are candidates.
     """
-    order = find_candidates(doubt, budget, candidates)
+    order = find_candidates(doubt, budget)
     if not len(order):
         return order
     weight, known = np.asarray(doubt, dtype=np.float64)[order], np.asarray(features, dtype=np.float64)[order]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ictconvention.applying.combine import find_counting_runs
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions
-from ictconvention.configuration.schema import validation_chooses
+from ictconvention.configuration.stages import validation_chooses
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_shares

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ictconvention.applying.forests.join import check_task, mean_of_both
 from ictconvention.applying.forests.redshifts import train_photometric_forest
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.core.progress import Progress, Show, show_nothing
@@ -82,7 +83,7 @@ def train_forest(
         check_task(run.read_options().task.kind, run.path)
         own, data = open_data(run, options)
         known = {part: run.read_predictions(part) for part in TESTED if data.split.parts[part]}
-        sequence, points = None if all_frames else own.sequence, data.training.points is not None
+        sequence, points = None if all_frames else own.sequence, data.spec.points
         recipe = FeatureRecipe.of(data.survey.header, data.survey.path, sequence, points)
         with folder_lock(run.path):
             with show("measuring") as progress:

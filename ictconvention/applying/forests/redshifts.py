@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import NonNegativeFloat
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.progress import Show

@@ -8,13 +8,13 @@ import numpy as np
 from astropy.table import Table
 
 from ictconvention.applying.apply import Applied
+from ictconvention.applying.class_shares import check_prior
 from ictconvention.applying.masks.files import MaskFolder
 from ictconvention.applying.masks.predict import check_gives_masks, check_masks_folder, save_masks
 from ictconvention.applying.masks.predict_scenes import in_words, predict_scenes
 from ictconvention.applying.masks.preligens import challenge_table, check_challenge
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
 from ictconvention.applying.predict import PredictOptions
-from ictconvention.applying.prediction_table import check_prior
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun

@@ -9,7 +9,7 @@ import yaml
 
 from ictconvention import __version__
 from ictconvention.configuration.overrides import command
-from ictconvention.configuration.schema import labelled_stages, stages_of, validation_chooses
+from ictconvention.configuration.stages import labelled_stages, stages_of, validation_chooses
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 from ictconvention.evaluation.sets.coverage import describe_sets
@@ -233,6 +233,10 @@ def _made(card: Card) -> list[str]:
         which = f"`{options.init_from}`" if repository(options.init_from) else "another run"
         lines.append(
             f"It began with the weights of {which}; what that one has seen is among the objects that this one knows."
+        )
+    if options.learner.teachers:
+        lines.append(
+            "It was taught by the predictions of other runs; what those have seen is among the objects that it knows."
         )
     return lines
 

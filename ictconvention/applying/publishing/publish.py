@@ -1,7 +1,7 @@
 """Publish a finished run: a new folder that predicts bit for bit as the run does, and says what it is."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,7 +18,7 @@ from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.checkpoints import load_checkpoint
-from ictconvention.runs.collection import find_runs
+from ictconvention.runs.finished_run import find_runs
 from ictconvention.runs.published.manifest import CARD, ONNX, write_manifest
 from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.published.weights import write_published_weights
@@ -30,7 +30,13 @@ from ictconvention.survey.format import full_name
 
 STATUS = ("epochs", "seconds", "core_seconds", "hashes")  # of the status, what is no place
 ENVIRONMENT = ("system", "processor")  # of the environment, what is of one machine
-NAMED = ("survey.path", "init_from", "split", "model.weights")  # of the places, those that are said by their last name
+NAMED = (
+    "survey.path",
+    "init_from",
+    "split",
+    "model.weights",
+    "learner.teacher",
+)  # of the places, those that are said by their last name
 UNLICENSED = "unknown"
 
 
@@ -178,12 +184,17 @@ def without_places(options: RunOptions) -> dict[str, Any]:
         if PLACE not in roles or isinstance(inner[name], Mapping):
             continue
         if key in NAMED:
-            given = inner[name]
-            if given is not None and not repository(given):
-                inner[name] = PurePath(str(given)).name
+            inner[name] = _last_name(inner[name])
         elif key != "model.module":  # without which a network of one's own is not found
             inner[name] = defaults[key]
     return config
+
+
+def _last_name(given: str | Sequence[str] | None) -> str | list[str] | None:
+    """Return the last name of a path, or of each of several; of a hub all."""
+    if given is None or isinstance(given, str):
+        return given if given is None or repository(given) else PurePath(given).name
+    return [PurePath(one).name for one in given]
 
 
 def words_without_places(words: list[str], options: RunOptions) -> list[str]:

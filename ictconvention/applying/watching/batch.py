@@ -17,7 +17,7 @@ from ictconvention.applying.watching.topic import Message
 from ictconvention.core.errors import readable_os_errors
 from ictconvention.files.reading import UnreadableError
 from ictconvention.ingestion.found import FRAME_LINES, Found, FoundFrame, Reject
-from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, gather_frames
+from ictconvention.ingestion.gathering.gather import REPEATED_WITHIN, GatheredFrames, gather_frames
 from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.gathering.shard_files import write_shards
 from ictconvention.ingestion.gathering.shares import ObjectOrder

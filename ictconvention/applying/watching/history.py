@@ -17,6 +17,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.ingestion.found import FRAME_LINES
 from ictconvention.ingestion.growing.known import known_frames, tell_apart
 from ictconvention.survey.format import NANOMAGGY
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import read_photometry
 from ictconvention.survey.photometry.table import MEASUREMENTS
 from ictconvention.survey.survey import Survey
@@ -61,7 +62,7 @@ class History:
         """
         if not (known := tell_apart(ids, self._survey)):
             return None
-        lines = known_frames(self._survey, known).lines
+        lines = known_frames(self._survey, FrameSources(self._survey), known).lines
         lines = lines.filter(pc.is_in(lines.column("band"), value_set=self._bands))
         if not lines.num_rows:
             return None

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ictconvention.core.atomic import sync, whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.ingestion.found import FRAME_LINES
-from ictconvention.ingestion.gather import REPEATED_WITHIN
+from ictconvention.ingestion.gathering.gather import REPEATED_WITHIN
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.growth.side_tables import each_once
 from ictconvention.survey.photometry.table import MEASUREMENTS

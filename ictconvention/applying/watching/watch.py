@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from astropy.table import Table, vstack
 
+from ictconvention.applying.class_shares import choose_shares
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, predict_survey
-from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, choose_shares, prediction_table
+from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, prediction_table
 from ictconvention.applying.watching.address import Address
 from ictconvention.applying.watching.batch import read_batch, survey_of_batch
 from ictconvention.applying.watching.history import History

@@ -101,12 +101,13 @@ def predict(
         raise UsageError(asked, "--devices", "leave one of them out", "E-COMMAND-CONFLICT")
     import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
+    from ictconvention.applying.choose_runs import choose_runs
     from ictconvention.applying.early import check_curve, save_early_curve
     from ictconvention.applying.fitting_survey import open_for
     from ictconvention.applying.forests.join import read_use
     from ictconvention.applying.masks.apply import MaskOutputs, masks_folder, predicts_scenes, write_masks
     from ictconvention.applying.predict import PredictOptions
-    from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
+    from ictconvention.applying.prediction_table import check_output, save_table
     from ictconvention.core.cluster.scheduler import use_scheduler
 
     shares_file = Path(prior)  # if it is one

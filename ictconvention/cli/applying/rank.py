@@ -39,10 +39,11 @@ def rank(
 
     check_one_run([run, survey, *context.args], 2)
     import_modules(module)
+    from ictconvention.applying.choose_runs import choose_runs
     from ictconvention.applying.deciding.rank import RankOptions, rank_survey
     from ictconvention.applying.fitting_survey import open_for
     from ictconvention.applying.predict import PredictOptions
-    from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
+    from ictconvention.applying.prediction_table import check_output, save_table
     from ictconvention.cli.next_command import suggest
 
     options, predict = RankOptions(budget, max_mag, by), PredictOptions(batch_size=batch_size)

@@ -101,7 +101,8 @@ def watch(
     check_packages()
     address, settings = parse_address(topic), read_settings(kafka)
     rows_to = None if to is None else parse_address(to, "--to")
-    from ictconvention.applying.prediction_table import check_prior, choose_runs, read_shares
+    from ictconvention.applying.choose_runs import choose_runs
+    from ictconvention.applying.class_shares import check_prior, read_shares
     from ictconvention.applying.watching.kind import HowRead, choose_kind
     from ictconvention.applying.watching.watch import WatchOptions
     from ictconvention.applying.watching.watch import watch as follow

@@ -35,7 +35,7 @@ def tune(
 
     The space is a yaml file: KEY: \[value, ...] or KEY: {low: 1.0e-4, high: 1.0e-2, log: true} for each key of the run
     that may be chosen. fold.index=0,1,2 takes the mean of three folds, jobs=2 runs two at once. The test part decides
-    nothing, and a trial that is behind the median of those before it ends early (tune.pruning=none: no trial does). The
+    nothing, and a trial that is worse than the median of those before it is pruned (tune.pruning=none: none is). The
     same command resumes; a larger trials= goes on.
     """
     words = [*(words or []), *context.args]

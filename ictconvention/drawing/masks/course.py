@@ -16,11 +16,12 @@ METRIC = "val/kl"
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_divergence_course(
-    tables: Mapping[str, Sequence[Rows]], looks: Mapping[str, Style], survey: str, legend: bool = False
+    tables: Mapping[str, Sequence[Rows]], looks: Mapping[str, Style], survey: str
 ) -> Figure | None:
     """Draw the validation KL of each model after each training epoch: the median of its trainings, and each of them.
 
-    The axis is logarithmic. How far the lines jump from a training epoch to the next is the instability of training.
+    The axis is logarithmic. How far the lines jump from a training epoch to the next is the instability of training. A
+    page names the models beside the figure.
 
     Parameters
     ----------
@@ -30,8 +31,6 @@ def draw_divergence_course(
         By the name of the model.
     survey : str
         Names the survey, and says whether it is simulated.
-    legend : bool
-        Whether the models are named in the figure; a page names them beside it.
 
     Returns
     -------
@@ -67,8 +66,6 @@ def draw_divergence_course(
         plain_frame(axes)
         axes.tick_params(which="both", labelsize=7)
     panels[0].set_ylabel("KL of the shares in validation", fontsize=8)
-    if legend:
-        panels[-1].legend(fontsize=7, frameon=False)
     return figure
 
 

@@ -1,5 +1,6 @@
 """What a forest sees of an object: numbers of its light curve and of its points, and of its host in median stamps."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.identity import leave_out_added
-from ictconvention.configuration.options import SequenceOptions
+from ictconvention.configuration.options import SequenceOptions, WhichPoints
 from ictconvention.evaluation import forest
 from ictconvention.evaluation.forest import BAND_FEATURES, NIGHT_FEATURES, light_curve_features
 from ictconvention.feeding.dataset import whole_view
@@ -20,6 +21,7 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.series import ImageSeries
 
+SEEN: Mapping[WhichPoints, str] = {True: "all", "all": "all, of frames too"}  # as forests record it
 POINT_FEATURES = 2  # beside the light curve of points: how many there are, and how many of them are limits
 
 
@@ -43,18 +45,19 @@ class FeatureRecipe:
         How fluxes are measured.
     sequence : SequenceOptions, optional
         Light curves have the frames that a network is tested on; by default all. A host has all in either case.
-    points : bool
-        Whether it sees the light curve of the points without pixels too: all of them, and how many are limits.
+    points : bool or "all"
+        Whether it sees the light curve of the points without pixels too, and how many are limits; with "all" also
+        those of the frames' exposures. It sees more than `max_frames` of them.
     """
 
     bands: int
     photometry: PhotometryRecipe
     sequence: SequenceOptions | None = None
-    points: bool = False
+    points: WhichPoints = False
 
     @classmethod
     def of(
-        cls, header: SurveyHeader, where: str | Path, sequence: SequenceOptions | None, points: bool = False
+        cls, header: SurveyHeader, where: str | Path, sequence: SequenceOptions | None, points: WhichPoints = False
     ) -> "FeatureRecipe":
         """Return that of a survey, which is at `where`; a `SurveyError` says that its stamps are too small."""
         recipe = photometry_recipe(header.pixel_scale, header.stamp_size, where)
@@ -65,7 +68,7 @@ class FeatureRecipe:
         """How many numbers an object has."""
         bands = self.bands
         light_curve = BAND_FEATURES * bands + bands * (bands - 1) + NIGHT_FEATURES
-        return light_curve + HOST_FEATURES * bands + (light_curve + POINT_FEATURES) * self.points
+        return light_curve + HOST_FEATURES * bands + (light_curve + POINT_FEATURES) * bool(self.points)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all that decides the numbers, in plain values."""
@@ -76,7 +79,7 @@ class FeatureRecipe:
             "host": host.VERSION,
             "frames": "all" if sequence is None else leave_out_added(asdict(sequence), sequence),
             "photometry": self.photometry.as_dict(),
-            **({"points": "all"} if self.points else {}),
+            **({"points": SEEN[self.points]} if self.points else {}),
         }
 
     def measure(

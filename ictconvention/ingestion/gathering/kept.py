@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from ictconvention.core.errors import UsageError
-from ictconvention.ingestion.found import FRAME_LINES, Reject
-from ictconvention.ingestion.gather import GatheredFrames
+from ictconvention.ingestion.found import FRAME_LINES
+from ictconvention.ingestion.gathering.gather import GatheredFrames
 from ictconvention.ingestion.gathering.table_file import FilePart, TableFile
+from ictconvention.ingestion.rejects import Rejects
 from ictconvention.survey.format import NANOMAGGY
 from ictconvention.survey.writer import SHARD_FRAMES
 
@@ -36,6 +37,8 @@ class KeptFrames:
         Whether all of them are.
     lines : TableFile
         The file.
+    objects_of_shards : list of int
+        How many there are in each shard.
     """
 
     def __init__(self, file: TableFile) -> None:
@@ -44,6 +47,7 @@ class KeptFrames:
         self.known: set[str] = set()
         self.normalised = True
         self.lines = file
+        self.objects_of_shards: list[int] = []
         self._shards: list[list[int]] = []  # the batches of each
         self._shard = -1  # its number if none were left out, as is one in which no object begins
         self._numbers = [one.name for one in FRAME_LINES if pa.types.is_floating(one.type)]
@@ -72,7 +76,9 @@ class KeptFrames:
         for begin, end in zip(first, [*first[1:], len(frames.ids)], strict=True):
             if shard[begin] != self._shard:
                 self._shards.append([])
+                self.objects_of_shards.append(0)
                 self._shard = int(shard[begin])
+            self.objects_of_shards[-1] += end - begin
             begins, ends = int(frames.start[begin]), int(frames.start[end])
             self._shards[-1].append(self.lines.append(frames.lines.slice(begins, ends - begins)))
 
@@ -95,7 +101,9 @@ class Gathered:
     ----------
     kept : KeptFrames
         Those that stay; of a night with the earlier ones of the same objects.
-    doubles : list of Reject
+    frames : TableFile
+        A line about each frame of each object that the source has a frame of, with the object's id.
+    doubles : Rejects
         Frames of an exposure of which there is another one.
     repeats : int
         How many were left out that are equal to another one.
@@ -104,10 +112,15 @@ class Gathered:
     """
 
     kept: KeptFrames
-    doubles: list[Reject] = field(default_factory=list)
+    frames: TableFile
+    doubles: Rejects = field(default_factory=lambda: Rejects.of(()))
     repeats: int = 0
     read: set[str] = field(default_factory=set)
     listed: set[str] = field(default_factory=set)
+
+    def ids(self) -> set[str]:
+        """Return the ids of all objects of which a frame was read: much memory."""
+        return {id_ for table in self.frames.tables() for id_ in table.column("id").unique().to_pylist()}
 
 
 def check_fluxes(flux_unit: str, frames: KeptFrames, where: str) -> None:

@@ -40,14 +40,18 @@ class SourceReading:
     bands: set[str] = field(default_factory=set)
 
     def shares(self, order: ObjectOrder, waiting: WaitingTables) -> Iterator[pa.Table]:
-        """Yield the lines about some objects after those about others, those of each in the order of the units."""
-        shares = Shares(self.lines.tables, self.lines.rows, order, FRAMES_AT_ONCE)
-        for table in shares.deal(self.lines.tables, waiting.new("shares", FRAME_LINES)):
-            yield in_order(table, ["unit", "row"])
+        """Yield the lines about some objects after those about others, those of each in the order of the units.
 
-    def ids(self) -> set[str]:
-        """Return the ids of all objects of which a frame was read: much memory."""
-        return {id_ for table in self.lines.tables() for id_ in table.column("id").unique().to_pylist()}
+        No file has them any more after the last.
+        """
+        shares = Shares(self.lines.tables, self.lines.rows, order, FRAMES_AT_ONCE)
+        dealt = waiting.new("shares", FRAME_LINES)
+        for table in shares.deal(self.lines.tables, dealt):
+            if len(shares) > 1:
+                self.lines.remove()  # all of them are dealt before the first share
+            yield in_order(table, ["unit", "row"])
+        self.lines.remove()
+        dealt.remove()
 
     def mask_places(self, scratch: Path) -> dict[str, tuple[Path, int]]:
         """Return the file and row of each mask, by the id of its object."""

@@ -110,6 +110,12 @@ class TableFile:
         """Close the file; it stays where it has a path."""
         self._file.close()
 
+    def remove(self) -> None:
+        """Close the file and remove it, once nobody reads it any more; its number of rows stays known."""
+        self.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
     def _writing(self) -> AbstractContextManager[None]:
         return readable_os_errors(DOING, self._path or gettempdir())
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.ingestion.found import FRAME_LINES, UNKNOWN
-from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, descriptions
-from ictconvention.survey.growth.side_tables import FrameSources, numbers_of
+from ictconvention.ingestion.gathering.gather import REPEATED_WITHIN, GatheredFrames, descriptions
+from ictconvention.survey.growth.frame_sources import FrameSources, numbers_of
 from ictconvention.survey.survey import Survey
 
 DETECTED = "first_detection"
@@ -32,22 +32,26 @@ class KnownFrames:
         -1, and `row` the row in it.
     rows : mapping
         What is known of each object, by id, as arguments of `SurveyWriter.add`, without what its frames say.
+    positions : mapping
+        Of the objects in the survey, by id.
     """
 
     lines: pa.Table
     rows: dict[str, dict[str, Any]]
+    positions: dict[str, int]
 
 
-def known_frames(survey: Survey, ids: Sequence[str]) -> KnownFrames:
-    """Return what a survey has of some ids, each of which it knows.
+def known_frames(survey: Survey, sources: FrameSources, ids: Sequence[str]) -> KnownFrames:
+    """Return what a survey, with the sources of its frames, has of some ids, each of which it knows.
 
     A position or reliability that is the median of what its frames say, to the last bit, is not in the rows: the frames
     of the night will count in it. The first detection that is known is that of the object's first line.
     """
-    sources, tables, rows = FrameSources(survey), [FRAME_LINES.empty_table()], dict[str, dict[str, Any]]()
+    tables, rows = [FRAME_LINES.empty_table()], dict[str, dict[str, Any]]()
+    positions = survey.positions(ids)
     for begin in range(0, len(ids), AT_ONCE):
         some = ids[begin : begin + AT_ONCE]
-        lines, own = _lines(survey, sources, some)
+        lines, own = _lines(survey, sources, some, positions[begin : begin + AT_ONCE])
         for id_, known, measured in zip(some, own, descriptions(GatheredFrames(lines), {}), strict=True):
             if known["ra"] == measured.get("ra") and known["dec"] == measured.get("dec"):
                 known["ra"] = known["dec"] = None
@@ -55,12 +59,13 @@ def known_frames(survey: Survey, ids: Sequence[str]) -> KnownFrames:
                 known.pop("reliability", None)
             rows[id_] = known
         tables.append(lines)
-    return KnownFrames(pa.concat_tables(tables), rows)
+    return KnownFrames(pa.concat_tables(tables), rows, dict(zip(ids, positions.tolist(), strict=True)))
 
 
-def _lines(survey: Survey, sources: FrameSources, ids: Sequence[str]) -> tuple[pa.Table, list[dict[str, Any]]]:
+def _lines(
+    survey: Survey, sources: FrameSources, ids: Sequence[str], positions: NDArray[np.int64]
+) -> tuple[pa.Table, list[dict[str, Any]]]:
     """Return the lines about the frames of some objects, and the row of each."""
-    positions = survey.positions(ids)
     places = [survey.frame_places(position) for position in positions.tolist()]
     columns_of = [survey.frame_columns(position) for position in positions.tolist()]
     shard, row = (np.concatenate([place[i] for place in places]).astype(np.int64) for i in (0, 1))

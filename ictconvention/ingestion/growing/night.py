@@ -1,7 +1,7 @@
 """A night of a survey that grows: its frames among those that are known, and the folder that they are written to."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,23 +14,26 @@ import pyarrow.compute as pc
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.ingestion.found import FRAME_LINES
-from ictconvention.ingestion.gather import GatheredFrames, descriptions, gather_frames, reject_doubles
+from ictconvention.ingestion.gathering.doubles import Doubles
+from ictconvention.ingestion.gathering.gather import GatheredFrames, descriptions, gather_frames
 from ictconvention.ingestion.gathering.kept import Gathered, KeptFrames
+from ictconvention.ingestion.gathering.rows import NEW, ROWS, pack_rows, parts_of, read_rows
 from ictconvention.ingestion.gathering.shard_files import write_shards
 from ictconvention.ingestion.gathering.shares import ObjectOrder
 from ictconvention.ingestion.gathering.source import SourceReading
 from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
-from ictconvention.ingestion.growing.known import compare_pixels, known_frames, tell_apart
-from ictconvention.ingestion.growing.state import NextState, write_joined
+from ictconvention.ingestion.growing.joining import write_joined
+from ictconvention.ingestion.growing.known import KnownFrames, compare_pixels, known_frames, tell_apart
+from ictconvention.ingestion.growing.state import NextState
 from ictconvention.ingestion.growing.tables import Said, compare_rows
-from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
-from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta
+from ictconvention.ingestion.side_tables import EXPOSURES, save_frame_sources, save_photometry
+from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta, write_state
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE, side_files
-from ictconvention.survey.shard import Shard, open_shard
+from ictconvention.survey.shard import open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import shard_name
 
-SAME_SCALE = 1e-6  # largest relative difference of pixel scales that are one
 Masks = Mapping[str, tuple[Path, int]]
 
 
@@ -51,18 +54,23 @@ class Night:
         All frames of objects of which one is new.
     added : KeptFrames
         Those of them that the night brings.
+    rows : TableFile
+        What the survey knows of each object of `kept`, as of `rows.ROWS`; nothing of a new one.
     exposures : TableFile
-        Lines about all frames of all objects of the night.
+        Id, band and time of all frames of all objects of the night.
+    known_objects, frames_before : int
+        How many objects of `kept` the survey knows, and how many frames it has of them.
     """
 
     survey: Survey
     folder: WholeFolder | None
     kept: KeptFrames = field(init=False)
     added: KeptFrames = field(init=False)
+    rows: TableFile = field(init=False)
     exposures: TableFile = field(init=False)
     said: Said = field(default_factory=Said)
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)  # of known objects that the night has frames of
-    changed: list[int] = field(default_factory=list)  # positions of known objects with new frames
+    known_objects: int = 0
+    frames_before: int = 0
 
     def gather(
         self,
@@ -82,27 +90,35 @@ class Night:
         UsageError
             The table of objects contradicts the survey, and nobody says that it is right.
         """
-        self.said = compare_rows(self.survey, objects, relabel, where, left_out)
+        sources = FrameSources(self.survey)
+        self.said = compare_rows(self.survey, sources, objects, relabel, where, left_out)
         self.kept, self.added = (KeptFrames(waiting.new(name, FRAME_LINES)) for name in ("kept", "added"))
-        self.exposures = waiting.new("exposures", FRAME_LINES)
-        gathered, order, twice = Gathered(self.kept), ObjectOrder(objects), list[pa.Table]()
+        self.exposures, self.rows = waiting.new("exposures", EXPOSURES), waiting.new("rows", ROWS)
+        gathered, order, twice = Gathered(self.kept, self.exposures), ObjectOrder(objects), Doubles()
         for lines in source.shares(order, waiting):
             ids = lines.column("id").unique().to_pylist()
-            known = known_frames(self.survey, tell_apart(ids, self.survey))
+            known = known_frames(self.survey, sources, tell_apart(ids, self.survey))
             before, new = compare_pixels(self.survey, known.lines, lines, waiting.folder)
             found, doubles, repeats = gather_frames(pa.concat_tables([before, new]), order)
             kept = self._with_new(found, GatheredFrames(before))
             if len(found):
-                self.exposures.append(found.lines)
+                self.exposures.append(found.lines.select(EXPOSURES.names))
+            if len(kept):
+                self._keep_rows(kept.ids, known)
             self.kept.append(kept)
-            self.added.append(GatheredFrames(kept.lines.filter(pc.greater_equal(kept.lines.column("unit"), 0))))
-            self.rows |= known.rows
-            self.changed += [self.survey.position(id_) for id_ in kept.ids if id_ in known.rows]
+            self.added.append(GatheredFrames(_new_of(kept.lines)))
             gathered.read.update(id_ for id_ in ids if id_ in objects)
             gathered.listed.update(id_ for id_ in kept.ids if id_ in objects)
             gathered.repeats += repeats
-            twice.append(doubles)
-        return replace(gathered, doubles=reject_doubles(twice))
+            twice.add(doubles)
+        return replace(gathered, doubles=twice.rejects())
+
+    def _keep_rows(self, ids: Sequence[str], known: KnownFrames) -> None:
+        positions = [known.positions.get(id_, NEW) for id_ in ids]
+        self.rows.append(pack_rows(ids, positions, [known.rows.get(id_, {}) for id_ in ids]))
+        there = np.array([position for position in positions if position != NEW], dtype=np.int64)
+        self.known_objects += len(there)
+        self.frames_before += int(self.survey.lengths[there].sum())
 
     def _with_new(self, found: GatheredFrames, before: GatheredFrames) -> GatheredFrames:
         """Return the frames of objects of which one is new, or one that was there before is no more."""
@@ -118,13 +134,13 @@ class Night:
     @property
     def new_objects(self) -> int:
         """How many objects the survey did not know."""
-        return self.kept.objects - len(self.changed)
+        return self.kept.objects - self.known_objects
 
     @property
     def remark(self) -> str:
         """What the night brings, in words."""
         frames = pluralize(len(self.added), "frame")
-        return f"this night: {frames} of {pluralize(self.new_objects, 'new object')} and {len(self.changed)} known"
+        return f"this night: {frames} of {pluralize(self.new_objects, 'new object')} and {self.known_objects} known"
 
     def write(
         self,
@@ -159,38 +175,62 @@ class Night:
             self._check_masks(masks)
         before = list(side_files(survey, PHOTOMETRY_FILE))
         measured = save_photometry(partial, self.exposures, scratch, waiting, before)
+        self.exposures.remove()
         if not (len(self.kept) or self.said.values or measured):
             return survey
-        rows: dict[str, dict[str, Any]] = {}
-        for frames in self.kept:
-            given = {
-                id_: self.rows[id_] | self.said.values.get(id_, {}) if id_ in self.rows else objects.get(id_, {})
-                for id_ in frames.ids
-            }
-            rows |= zip(frames.ids, descriptions(frames, given, self.kept.known), strict=True)
-        written: list[Shard] = []
+        rows, in_shards = self._describe(objects, waiting)
+        count = 0
         if len(added):
             save_frame_sources(partial, added)
             header = replace(survey.files.header, classes=classes, provenance=dict(made))
-            count = write_shards(partial, header, added, rows, scratch, jobs, masks)
-            written = [open_shard(partial / shard_name(number)) for number in range(count)]
-        state = NextState(survey, written, rows, self.said, list(objects))
-        joined = write_joined(partial, survey, written, self.kept, state.known)
+            parts = parts_of(rows, in_shards, added.objects_of_shards)
+            count = write_shards(partial, header, added, parts, scratch, jobs, masks)
+        size = self._write_state(count, rows, list(objects))
         waiting.close()
         shutil.rmtree(scratch)
-        table, places = state.tables(joined)
         about = {**made, "new objects": self.new_objects, "frames": len(added)}
-        return commit_delta(survey, self.folder, table, places, about, classes)
+        return commit_delta(survey, self.folder, size, about, classes)
+
+    def _describe(
+        self, objects: Mapping[str, Mapping[str, Any]], waiting: WaitingTables
+    ) -> tuple[TableFile, list[int]]:
+        """Return what is known now of each object of `kept`, and how many of each batch have a new frame."""
+        described, in_shards, before = waiting.new("described", ROWS), list[int](), read_rows(self.rows)
+        for frames in self.kept:
+            given, positions = dict[str, Mapping[str, Any]](), list[int]()
+            for id_ in frames.ids:
+                known, position, row = next(before)
+                assert known == id_  # both are in the order of `kept`
+                positions.append(position)
+                given[id_] = objects.get(id_, {}) if position == NEW else row | self.said.values.get(id_, {})
+            rows = descriptions(frames, given, self.kept.known)
+            described.append(pack_rows(frames.ids, positions, rows))
+            in_shards.append(len(GatheredFrames(_new_of(frames.lines)).ids))
+        self.rows.remove()
+        return described, in_shards
+
+    def _write_state(self, shards: int, rows: TableFile, listed: Sequence[str]) -> tuple[int, int]:
+        """Write the tables of the next state, of which nothing is in memory then; return its objects and frames."""
+        assert self.folder is not None
+        written = [open_shard(self.folder.partial / shard_name(number)) for number in range(shards)]
+        joined = write_joined(self.folder.partial, self.survey, written, self.kept, rows)
+        return write_state(self.folder, *NextState(self.survey, written, rows, self.said, listed).tables(joined))
 
     def _check_masks(self, masks: Masks) -> None:
         """Refuse a mask that is not that which the survey has of an object."""
-        for id_ in self.rows:
-            file, row = masks[id_]
-            own = self.survey.read_masks([self.survey.position(id_)])[0]
-            if not np.array_equal(np.load(file, mmap_mode="r")[row], own):
-                found = f"the mask of object {id_}, which the survey knows, is another one now"
-                fix = "make a new survey of all chips, or leave this one out"
-                raise UsageError(found, self.survey.path, fix, "E-INGEST-CHANGED")
+        for lines in self.exposures.tables():
+            for id_ in tell_apart(lines.column("id").unique().to_pylist(), self.survey):
+                file, row = masks[id_]
+                own = self.survey.read_masks([self.survey.position(id_)])[0]
+                if not np.array_equal(np.load(file, mmap_mode="r")[row], own):
+                    found = f"the mask of object {id_}, which the survey knows, is another one now"
+                    fix = "make a new survey of all chips, or leave this one out"
+                    raise UsageError(found, self.survey.path, fix, "E-INGEST-CHANGED")
+
+
+def _new_of(lines: pa.Table) -> pa.Table:
+    """Return the lines about frames that the night brings."""
+    return lines.filter(pc.greater_equal(lines.column("unit"), 0))
 
 
 @contextmanager
@@ -216,51 +256,3 @@ def open_night(path: Path, dry_run: bool) -> Iterator[Night]:
             yield Night(survey, folder)
         finally:
             folder.discard()
-
-
-def settle(survey: Survey, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a night that its survey decides, and refuse those that contradict it.
-
-    Parameters
-    ----------
-    survey : Survey
-        That the night is added to.
-    asked : mapping
-        name, bands, classes, size, pixel_scale, flux_unit, simulated, orientation, dtype and masks; None where nobody
-        asks.
-
-    Raises
-    ------
-    UsageError
-        With the value that the survey has.
-    """
-    header = survey.header
-    has: dict[str, Any] = {"size": header.stamp_size, "masks": survey.has_masks}
-    has |= {name: getattr(header, name) for name in asked if name not in has}
-    for name, value in asked.items():
-        own = has[name]
-        if name == "classes" and value is not None and not survey.has_masks:
-            if missing := [one for one in own if one not in value]:
-                found = f"classes are {', '.join(value)}, and the survey has {', '.join(missing)} too"
-                raise UsageError(
-                    found, survey.path, f"name all: --classes '{','.join([*value, *missing])}'", "E-INGEST-UNFIT"
-                )
-            has[name] = value
-        elif value is None or value == own or (name == "pixel_scale" and abs(value / own - 1) < SAME_SCALE):
-            continue
-        else:
-            said = ", ".join(own) if isinstance(own, tuple) else own
-            shown = ", ".join(value) if isinstance(value, tuple) else value
-            word = name.replace("_", " ")
-            fix = f"give what the survey has ({_option(name, own)}), or make a survey of its own, without --into"
-            raise UsageError(
-                f"the {word} of the night is {shown}, that of the survey {said}", survey.path, fix, "E-INGEST-UNFIT"
-            )
-    return has
-
-
-def _option(name: str, own: object) -> str:
-    if isinstance(own, bool):
-        return f"--{name}" if own else f"no --{name}"
-    value = ",".join(own) if isinstance(own, tuple) else own
-    return f"--{name.replace('_', '-')} {value}"

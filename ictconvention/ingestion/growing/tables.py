@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import UsageError, pluralize, shorten
 from ictconvention.ingestion.growing.known import COLUMN_OF, DETECTED, MEASURED, known_frames
 from ictconvention.reading.id_column import IdColumn
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.survey import Survey
 
 
@@ -44,12 +45,13 @@ class Said:
 
 def compare_rows(
     survey: Survey,
+    sources: FrameSources,
     objects: Mapping[str, Mapping[str, Any]],
     relabel: bool,
     where: str,
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Said:
-    """Compare a table of objects with what a survey says of them.
+    """Compare a table of objects with what a survey, with the sources of its frames, says of them.
 
     What a table leaves empty stays as it is, and what frames have measured gives way to a table. `left_out` is the
     class that it gives, by id, where the survey does not name that class.
@@ -84,7 +86,7 @@ def compare_rows(
         if id_ in survey and (before := table.column("class")[survey.position(id_)].as_py()) is not None:
             said.values.setdefault(id_, {})["class_name"] = None
             conflicts.setdefault("class", []).append((id_, before, left_out[id_]))
-    measured = _measured(survey, {id_ for name in MEASURED for id_, _, _ in conflicts.get(name, ())})
+    measured = _measured(survey, sources, {id_ for name in MEASURED for id_, _, _ in conflicts.get(name, ())})
     for column, rows in conflicts.items():
         real = [row for row in rows if column != DETECTED and (row[0], column) not in measured]
         if real:
@@ -109,13 +111,15 @@ def _known(survey: Survey, objects: Mapping[str, Any]) -> list[str]:
     return [ids[place] for place in np.flatnonzero(survey.ids.positions(ids) >= 0).tolist()]
 
 
-def _measured(survey: Survey, ids: set[str]) -> set[tuple[str, str]]:
+def _measured(survey: Survey, sources: FrameSources, ids: set[str]) -> set[tuple[str, str]]:
     """Return the objects and columns whose values their frames have measured."""
-    rows = known_frames(survey, sorted(ids)).rows if ids else {}
+    rows = known_frames(survey, sources, sorted(ids)).rows if ids else {}
     return {(id_, name) for id_, row in rows.items() for name in MEASURED if row.get(name) is None}
 
 
-def order_of(survey: Survey, new: Sequence[str], objects: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def order_of(
+    survey: Survey, new: pa.ChunkedArray, objects: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the order of the objects of a survey with new ones after them, and which of them tables name.
 
     Those that the newest table names come first, as it names them; then those of earlier tables, as they were; and then
@@ -128,7 +132,7 @@ def order_of(survey: Survey, new: Sequence[str], objects: Sequence[str]) -> tupl
     listed : array (n,)
         By these places.
     """
-    ids = IdColumn(pa.chunked_array([*survey.ids.column.chunks, pa.array(new, pa.string())], pa.string()))
+    ids = IdColumn(pa.chunked_array([*survey.ids.column.chunks, *new.chunks], pa.string()))
     listed = np.concatenate([_listed_before(survey), np.zeros(len(new), dtype=bool)])
     number = np.arange(len(ids), dtype=np.int64)
     group = np.where(listed, 1, 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ictconvention.core.errors import UsageError, pluralize
-from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.options import Ingested
 from ictconvention.ingestion.readers.alert_files import find_alerts
 from ictconvention.ingestion.request import PathLike, Request
 from ictconvention.ingestion.rubin.alert import ALERTS, BANDS, MOVING, TIMES

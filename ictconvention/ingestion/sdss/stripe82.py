@@ -7,7 +7,7 @@ from pathlib import Path
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.output_place import check_outside
-from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.options import Ingested
 from ictconvention.ingestion.rejects import Rejects
 from ictconvention.ingestion.request import PathLike, Request
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ictconvention.configuration.options import ICTOptions
+from ictconvention.configuration.learner_options import ICTOptions
 from ictconvention.learning.forms.class_mates import ClassMates
 from ictconvention.learning.forms.form import Form
 from ictconvention.learning.forms.hard_labels import HardLabels

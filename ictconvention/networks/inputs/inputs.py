@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import WhichPoints
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.spec import Channels, Contents
+from ictconvention.feeding.spec import Channels, Contents, points_in
 from ictconvention.networks.parts.scaling import Scaling
 
 LIMIT_SHARE = 0.2  # of the points of random sequences
@@ -90,18 +91,19 @@ class Inputs(nn.Module, ABC):
     def finds(cls, contents: Contents) -> bool:
         """Return whether batches of these contents hold what it reads."""
         channels: Channels = "direct+residual" if "residual" in contents else "direct"
-        return contents == cls.contents_with(channels, "points" in contents and cls.takes_points)
+        return contents == cls.contents_with(channels, cls.takes_points and points_in(contents))
 
     @classmethod
-    def contents_with(cls, channels: Channels, points: bool = False) -> Contents:
-        """Return what batches must hold, where the pixels have these channels, and points join them or not."""
-        if cls.reads == "photometry":
-            return "photometry+points" if points else "photometry"
+    def contents_with(cls, channels: Channels, points: WhichPoints = False) -> Contents:
+        """Return what batches must hold, where the pixels have these channels, and these points join them."""
         if cls.reads == "pixels":
             return channels
-        if channels == "direct":
-            return "direct+photometry+points" if points else "direct+photometry"
-        return "direct+residual+photometry+points" if points else "direct+residual+photometry"
+        frames = "photometry" if cls.reads == "photometry" else f"{channels}+photometry"
+        contents: Contents
+        for contents in get_args(Contents):
+            if contents.startswith(frames) and points_in(contents) == points:
+                return contents
+        raise ValueError(f"there are no contents with points={points!r}")
 
     @torch.no_grad()
     def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:

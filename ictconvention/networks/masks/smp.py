@@ -17,14 +17,12 @@ from ictconvention.configuration.registry import register_network
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.masks.mask_network import MaskNetwork, check_size
-from ictconvention.networks.network import Places, Rows
 from ictconvention.networks.pictures.map_grid import MapGrid
-from ictconvention.networks.pictures.picture_network import choose_bands
-from ictconvention.networks.pictures.timm_encoder import (
+from ictconvention.networks.pictures.on_timm import (
     EncoderOptions,
+    OnTimm,
     bands_and_size,
     check_name,
-    command_to_fetch,
     import_timm,
     names_of_heads,
 )
@@ -50,7 +48,7 @@ class SMPOptions(EncoderOptions):
 
 
 @register_network("smp", SMPOptions)
-class SMPUNet(MaskNetwork):
+class SMPUNet(OnTimm, MaskNetwork):
     """A U-Net on an encoder of timm: on resnet18 14 331 336 parameters for four bands and eight classes.
 
     The decoder is smp's, with 256, 128, 64, 32 and 16 channels; the head is a convolution of 1 x 1, smp's of 3 x 3.
@@ -118,12 +116,6 @@ class SMPUNet(MaskNetwork):
         return cls(options.name, None, **bands_and_size(options, shape))
 
     @classmethod
-    def check_survey(cls, options: Any, shape: InputShape) -> None:
-        """Raise a UsageError for bands that the survey has not."""
-        super().check_survey(options, shape)
-        bands_and_size(options, shape)
-
-    @classmethod
     def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
         """Raise a ValueError for sizes that do not fit and residuals; see that smp is here and timm has the name."""
         super().check_pixels(options, channels, stamp)
@@ -131,19 +123,6 @@ class SMPUNet(MaskNetwork):
             import_smp()
             check_name(import_timm(), options.name)
             check_size(stamp[0], HALVINGS, DEEPER)
-
-    @property
-    def fetch_command(self) -> str | None:
-        """A command that writes the published weights of the encoder to a file, on a machine with a network."""
-        return command_to_fetch(self.name)
-
-    def see(self, pictures: Tensor, present: Tensor) -> Tensor:
-        """Return what the encoder sees of pictures (B, bands, H, W); errors as of `PictureNetwork.see`."""
-        return choose_bands(super().see(pictures, present), self.chosen)
-
-    def place_bands(self, places: Places, before: int) -> Rows | None:
-        """Return the planes of the first convolution; nothing moves where the bands that it sees go by name."""
-        return super().place_bands(places, before) if self.chosen is None else {}
 
     def file_state(self) -> dict[str, Tensor]:
         """Return what timm's file of the encoder has: all but the classifier, the layers after the last map too."""

@@ -1,41 +1,25 @@
-"""Encoders of timm (PyTorch Image Models): ResNets, EfficientNets, ConvNeXts, vision transformers and many more.
+"""Encoders of timm (PyTorch Image Models): ResNets, EfficientNets, ConvNeXts, vision transformers and many more."""
 
-timm is asked for when a network is built. It is never told to fetch weights: these come from `model.weights`, a file.
-"""
-
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
-from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.identity import ADDED, SHAPES
-from ictconvention.configuration.options import PartialShare, option_group
+from ictconvention.configuration.identity import SHAPES
+from ictconvention.configuration.options import option_group
 from ictconvention.configuration.registry import register_network
-from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.networks.inputs.inputs import InputShape
-from ictconvention.networks.network import Places, Rows
 from ictconvention.networks.pictures.map_grid import MapGrid
-from ictconvention.networks.pictures.picture_network import PictureNetwork, PictureOptions, choose_bands, find_bands
-
-
-@option_group
-class EncoderOptions(PictureOptions):
-    """What every encoder of timm has.
-
-    Parameters
-    ----------
-    dropout : float
-        Share of the features that the head drops in training.
-    bands_to_rgb : "adapt" or three bands
-        How the bands come to an encoder that has learned R, G and B: "adapt", its first convolution takes them all, see
-        `adapt_bands`; or the bands that stand for R, G and B, such as [i,r,g], and the others are not seen.
-    """
-
-    dropout: PartialShare = 0.2
-    bands_to_rgb: Annotated[Literal["adapt"] | tuple[str, str, str], SHAPES | ADDED] = "adapt"
+from ictconvention.networks.pictures.on_timm import (
+    EncoderOptions,
+    OnTimm,
+    bands_and_size,
+    check_name,
+    import_timm,
+    names_of_heads,
+)
+from ictconvention.networks.pictures.picture_network import choose_bands
 
 
 @option_group
@@ -56,7 +40,7 @@ class TimmOptions(EncoderOptions):
 @register_network("resnet50", TimmOptions)
 @register_network("efficientnet_b0", TimmOptions)
 @register_network("tf_efficientnet_lite0", TimmOptions)
-class TimmEncoder(PictureNetwork):
+class TimmEncoder(OnTimm):
     """An encoder of timm, and one linear layer: resnet18 has 11 177 538 parameters for three bands and two classes.
 
     resnet50 has 23 512 130 and efficientnet_b0 4 010 110. The parameters of ResNets have the names of torchvision's.
@@ -116,7 +100,7 @@ class TimmEncoder(PictureNetwork):
         grid = MapGrid(stamp_size)
         with torch.no_grad(), grid.following(self.encoder):
             try:
-                maps, features = self.eval()._maps_and_features(self._choose(torch.zeros(2, *self.picture)))
+                maps, features = self.eval()._maps_and_features(choose_bands(torch.zeros(2, *self.picture), chosen))
             except (AssertionError, RuntimeError, ValueError) as error:
                 found = f"{name} takes no pictures of {stamp_size} pixels ({str(error).splitlines()[0]})"
                 raise ValueError(f"{found}: take larger ones, or another network") from error
@@ -134,22 +118,11 @@ class TimmEncoder(PictureNetwork):
         return cls(options.name or options.kind, None, **bands_and_size(options, shape))
 
     @classmethod
-    def check_survey(cls, options: Any, shape: InputShape) -> None:
-        """Raise a UsageError for bands that the survey has not."""
-        super().check_survey(options, shape)
-        bands_and_size(options, shape)
-
-    @classmethod
     def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
         """Raise a ValueError for stamps with residuals; before a run begins, see that timm is here and has the name."""
         super().check_pixels(options, channels, stamp)
         if stamp is not None:
             check_name(import_timm(), options.name or options.kind)
-
-    @property
-    def fetch_command(self) -> str | None:
-        """A command that writes the published weights of the encoder to a file, on a machine with a network."""
-        return command_to_fetch(self.name)
 
     @property
     def map_layer(self) -> nn.Module | None:
@@ -164,53 +137,11 @@ class TimmEncoder(PictureNetwork):
         ValueError
             The pictures do not fit the network.
         """
-        return self._maps_and_features(self._choose(self.see(pictures, present)))[1]
-
-    def place_bands(self, places: Places, before: int) -> Rows | None:
-        """Return the planes of the first convolution; nothing moves where the bands that it sees go by name."""
-        return super().place_bands(places, before) if self.chosen is None else {}
-
-    def _choose(self, pictures: Tensor) -> Tensor:
-        return choose_bands(pictures, self.chosen)
+        return self._maps_and_features(self.see(pictures, present))[1]
 
     def _maps_and_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps: Tensor = self.maps(self.encoder.forward_features(pictures))
         return maps, self.encoder.forward_head(maps, pre_logits=True)
-
-
-def import_timm() -> ModuleType:
-    """Return timm.
-
-    Raises
-    ------
-    UsageError
-        It is not installed.
-    """
-    if find_spec("timm") is None:
-        fix = "install the extra: pip install -c constraints.txt '.[encoders]'; or take model=cnn2, which needs none"
-        raise UsageError("the package timm is not installed", "model.kind", fix, "E-PACKAGE-MISSING")
-    import timm
-
-    return timm
-
-
-def bands_and_size(options: EncoderOptions, shape: InputShape) -> dict[str, Any]:
-    """Return the arguments of an encoder that say what it sees."""
-    rgb = options.bands_to_rgb
-    chosen = None if rgb == "adapt" else find_bands(rgb, shape.bands, "model.bands_to_rgb")
-    return {"bands": len(shape.bands), "stamp_size": shape.stamp_size, "chosen": chosen}
-
-
-def command_to_fetch(name: str) -> str:
-    """Return a command that writes timm's published weights to a file, on a machine with a network."""
-    made = f"timm.create_model('{name}', pretrained=True).state_dict()"
-    return f"python -c \"import timm, torch; torch.save({made}, '{name}.pth')\""
-
-
-def names_of_heads(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what files call the classifiers of an encoder, by what timm says of its published weights."""
-    heads = facts.get("classifier")
-    return (heads,) if isinstance(heads, str) else tuple(heads or ())
 
 
 def _make(name: str, bands: int, stamp_size: int, sizes: dict[str, int]) -> Any:
@@ -229,12 +160,3 @@ def _make(name: str, bands: int, stamp_size: int, sizes: dict[str, int]) -> Any:
         found = f"{name} sees patches of {side} pixels, and would not see the edge of pictures of {stamp_size} pixels"
         raise ValueError(f"{found}: take pictures of a multiple of {side}, or another network")
     return encoder
-
-
-def check_name(timm: ModuleType, name: str) -> None:
-    """Raise a ValueError where timm has no encoder of a name, or would fetch it."""
-    if name == "timm":
-        raise ValueError("model=timm needs a name of timm's: set model.name, such as model.name=convnext_tiny")
-    if ":" in name or "/" in name or not timm.is_model(name):  # the former would be fetched from the network
-        near = did_you_mean(name, timm.list_models())
-        raise ValueError(f"model.name is {name!r}, which timm {timm.__version__} has not{near}: take another")

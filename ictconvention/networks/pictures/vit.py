@@ -11,7 +11,8 @@ from ictconvention.configuration.identity import SHAPES
 from ictconvention.configuration.options import option_group
 from ictconvention.configuration.registry import register_network
 from ictconvention.networks.inputs.inputs import InputShape
-from ictconvention.networks.pictures.timm_encoder import EncoderOptions, TimmEncoder, bands_and_size, import_timm
+from ictconvention.networks.pictures.on_timm import EncoderOptions, bands_and_size, import_timm
+from ictconvention.networks.pictures.timm_encoder import TimmEncoder
 
 ARCHITECTURE = "vit_tiny_patch16_224"  # timm's, whose sizes are replaced
 

@@ -16,7 +16,8 @@ from ictconvention.drawing.style import Style
 from ictconvention.evaluation.masks.kl import divergences
 from ictconvention.evaluation.predictions import Key
 from ictconvention.feeding.survey_dataset import SurveyDataset
-from ictconvention.runs.collection import Collection, FinishedRun
+from ictconvention.runs.collection import Collection
+from ictconvention.runs.finished_run import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey

@@ -1,6 +1,7 @@
 """Where an answer to a shift has no meaning: refused before a run begins."""
 
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.core.errors import SplitError, UsageError, pluralize
 from ictconvention.evaluation.shift.propensity import LEAST
 from ictconvention.survey.labels.selected import SELECTED, read_selected

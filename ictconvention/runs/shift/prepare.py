@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import STRATA
-from ictconvention.configuration.schema import RunOptions, labelled_stages
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import labelled_stages
 from ictconvention.evaluation.forest import aperture_features
 from ictconvention.evaluation.shift.propensity import ImportanceWeights, fit_propensity
 from ictconvention.runs.run_folder import TESTED

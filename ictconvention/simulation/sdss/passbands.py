@@ -42,9 +42,9 @@ SDSS = tuple(f"sdss2010-{band}" for band in BANDS)
 
 
 @cache
-def dust(rv: float = MILKY_WAY_RV) -> NDArray[np.float64]:
+def dust() -> NDArray[np.float64]:
     """Return the extinction of each band per unit of E(B-V), (5,) [mag] (Fitzpatrick 1999)."""
-    return np.asarray(extinction.fitzpatrick99(EFFECTIVE_WAVELENGTH, rv, rv))
+    return np.asarray(extinction.fitzpatrick99(EFFECTIVE_WAVELENGTH, MILKY_WAY_RV, MILKY_WAY_RV))
 
 
 def rest_dust(redshift: float, rv: float) -> NDArray[np.float64]:

@@ -31,11 +31,23 @@ def take_delta(survey: Survey) -> WholeFolder:
     return folder
 
 
+def write_state(folder: WholeFolder, objects: pa.Table, places: pa.Table) -> tuple[int, int]:
+    """Write the object table and the places of a new state, see `growth.states`, to the folder of its night.
+
+    Returns
+    -------
+    objects, frames : int
+        How many the survey has then.
+    """
+    pq.write_table(objects, folder.partial / OBJECTS_FILE)
+    pq.write_table(places, folder.partial / PLACES_FILE)
+    return objects.num_rows, int(pc.sum(places.column("length")).as_py())
+
+
 def commit_delta(
     survey: Survey,
     folder: WholeFolder,
-    objects: pa.Table,
-    places: pa.Table,
+    size: tuple[int, int],
     made: Mapping[str, Any],
     classes: Sequence[str],
 ) -> Survey:
@@ -46,9 +58,9 @@ def commit_delta(
     survey : Survey
         The survey in its newest state, whole.
     folder : WholeFolder
-        As `take_delta` gave it, with its shards, and all else but `objects` and `places`.
-    objects, places : Table
-        Of the new state, see `growth.states`.
+        As `take_delta` gave it, with its shards and all else.
+    size : tuple of int
+        Objects and frames of the new state, as of `write_state`.
     made : mapping
         How the night was made, for the provenance.
     classes : sequence of str
@@ -61,8 +73,6 @@ def commit_delta(
     FileSystemError
         The disk does not allow it; the survey is as it was.
     """
-    pq.write_table(objects, folder.partial / OBJECTS_FILE)
-    pq.write_table(places, folder.partial / PLACES_FILE)
     shards = [path.name for path in shard_folders(folder.partial)]
     listed = [
         {"folder": f"{folder.path.name}/{name}", "sha256": sha256(folder.partial / name / HEADER_FILE)}
@@ -78,8 +88,8 @@ def commit_delta(
     nights = [*header.provenance.get(NIGHTS, ()), dict(made)]
     header = replace(header, classes=tuple(classes), provenance={**header.provenance, NIGHTS: nights})
     new = {
-        "objects": objects.num_rows,
-        "frames": int(pc.sum(places.column("length")).as_py()),
+        "objects": size[0],
+        "frames": size[1],
         "shards": [*entries["shards"], *listed],
         "deltas": [*entries.get("deltas", ()), {"folder": folder.path.name, "checksums": checksums}],
         "states": [*entries.get("states", ()), survey.hash],

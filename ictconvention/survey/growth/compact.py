@@ -15,10 +15,10 @@ from ictconvention.core.atomic import LOCK, WholeFolder, check_exchange, exchang
 from ictconvention.core.errors import FileSystemError, SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAME_COLUMNS, HEADER_FILE, TABLES, read_header, sha256
 from ictconvention.survey.growth.commit import NIGHTS
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import (
     FRAME_SOURCES_FILE,
     PHOTOMETRY_FILE,
-    FrameSources,
     exposures,
     merge_measurements,
     side_files,

@@ -8,9 +8,8 @@ that was compacted or written anew after it was opened has others at its place, 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -179,83 +178,3 @@ def _flagged(table: pa.Table) -> NDArray[np.bool_]:
 def with_moment(table: pa.Table) -> pa.Table:
     """Return a table with the time as a whole number of microdays: a key."""
     return table.append_column("moment", pc.round(pc.multiply(table.column("mjd"), 1e6)).cast(pa.int64()))
-
-
-class FrameSources:
-    """Where the frames of a survey came from, by the shard and row of each; reads the groups of rows that it needs.
-
-    Raises
-    ------
-    SurveyError
-        As of `side_files`; or a table has not one row for each frame.
-    """
-
-    def __init__(self, survey: Survey) -> None:
-        self._files: list[pq.ParquetFile] = []
-        self._file_of = np.full(len(survey.shards), -1)
-        self._offset = np.zeros(len(survey.shards), dtype=np.int64)
-        self._kept: dict[int, tuple[int, pa.Table]] = {}  # the group that was read last of each file
-        for path in side_files(survey, FRAME_SOURCES_FILE):
-            here = [number for number, shard in enumerate(survey.shards) if shard.folder.parent == path.parent]
-            lengths = [len(survey.shards[number].frames) for number in here]
-            self._file_of[here] = len(self._files)
-            self._offset[here] = np.cumsum([0, *lengths])[:-1]
-            with readable_os_errors("opening the table", path):
-                self._files.append(pq.ParquetFile(path))
-            if (rows := self._files[-1].metadata.num_rows) != sum(lengths):
-                found = f"{path.name} has {rows} rows for {sum(lengths)} frames"
-                raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED")
-        check_unchanged(survey)  # what is open by now stays, whatever is put in its place
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of all the files."""
-        return pa.unify_schemas([file.schema_arrow.remove_metadata() for file in self._files])
-
-    def take(self, shard: NDArray[np.integer], row: NDArray[np.integer]) -> pa.Table | None:
-        """Return the rows of frames (n,), in their order, with all columns; None where the survey has no such table.
-
-        Of a frame whose shard has none, texts are empty and numbers NaN, its id, band and time too.
-        """
-        if not self._files:
-            return None
-        file, schema = self._file_of[shard], self.schema
-        place, parts, order = self._offset[shard] + row, [schema.empty_table()], [np.zeros(0, dtype=np.int64)]
-        for number in np.unique(file).tolist():
-            here = np.flatnonzero(file == number)
-            here = here[np.argsort(place[here], kind="stable")]
-            order.append(here)
-            found = self._rows(number, place[here]) if number >= 0 else [_blank(schema, len(here))]
-            parts += [_completed(part, schema) for part in found]
-        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
-
-    def _rows(self, number: int, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
-        """Yield the rows of a file, which are in its order, group by group."""
-        metadata = self._files[number].metadata
-        ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
-        groups = np.searchsorted(ends, rows, side="right")
-        for group in np.unique(groups).tolist():
-            if self._kept.get(number, (-1, None))[0] != group:
-                self._kept[number] = (group, self._files[number].read_row_group(group))
-            first = int(ends[group - 1]) if group else 0
-            yield self._kept[number][1].take(pa.array(rows[groups == group] - first))
-
-
-def _blank(schema: pa.Schema, count: int) -> pa.Table:
-    values = [np.full(count, np.nan) if pa.types.is_floating(one.type) else [""] * count for one in schema]
-    return pa.table([pa.array(value, one.type) for value, one in zip(values, schema, strict=True)], schema)
-
-
-def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table with the columns of a schema, NaN or empty where it has none."""
-    blank = _blank(schema, table.num_rows)
-    columns = [(table if name in table.column_names else blank).column(name) for name in schema.names]
-    return pa.table(columns, schema)
-
-
-def numbers_of(table: pa.Table | None, name: str, length: int) -> NDArray[np.float64]:
-    """Return a column of numbers (n,) of a table, NaN where it has none, or there is no table."""
-    if table is None or name not in table.column_names:
-        return np.full(length, np.nan)
-    values: NDArray[Any] = table.column(name).to_numpy()
-    return np.asarray(values, dtype=np.float64)

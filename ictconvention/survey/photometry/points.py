@@ -1,4 +1,4 @@
-"""Points of a light curve that have no pixels: the measurements of one object, those of its frames left out."""
+"""Points of a light curve that have no pixels: the measurements of one object, with those of its frames or without."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -12,7 +12,7 @@ SIGMAS = 5  # of a limit
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Measurements of one object at times of which there is no frame, in time order.
+    """Measurements of one object in time order, by default of exposures of which there is no frame.
 
     Fluxes are of science minus reference: their zero is that of the object's constant light, which frames show too.
 

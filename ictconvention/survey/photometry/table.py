@@ -60,8 +60,8 @@ class SurveyPoints:
 
     The whole table is in memory, 21 bytes a measurement; a copy in another process reads it anew.
 
-    A measurement that its source has something against (`flag`) is left out, and so is one whose time or band a frame
-    of the object has: each exposure counts once. Of a forced flux, a detection and a limit of one exposure the first
+    A measurement that its source has something against (`flag`) is left out, and so is one of an exposure of which
+    there is a frame, unless they are asked for. Of a forced flux, a detection and a limit of one exposure the first
     counts. A flux without an error is a limit where that is known, and else left out; what is called a limit is
     one, whatever flux stands beside it.
 
@@ -69,6 +69,8 @@ class SurveyPoints:
     ----------
     survey : Survey
         The survey, or a selection of it.
+    of_frames : bool
+        Whether those of the frames' own exposures count: what differs from the reference in them.
 
     Raises
     ------
@@ -78,22 +80,22 @@ class SurveyPoints:
         The table has changed since it was written, or holds what cannot be.
     """
 
-    def __init__(self, survey: Survey) -> None:
+    def __init__(self, survey: Survey, of_frames: bool = False) -> None:
         check_photometry(survey)
-        self._survey = survey
+        self._survey, self.of_frames = survey, of_frames
         self._points, self._starts = _read(survey)
 
     def of(self, series: ImageSeries) -> Points:
-        """Return the points of an object of the survey, without those of its frames."""
+        """Return the points of an object of the survey, without those of its frames where these do not count."""
         position = self._survey.position(series.id)
         found = self._points[self._starts[position] : self._starts[position + 1]]
-        return found.without_frames(series.band, series.mjd)
+        return found if self.of_frames else found.without_frames(series.band, series.mjd)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_survey": self._survey}
+        return {"_survey": self._survey, "of_frames": self.of_frames}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["_survey"])  # type: ignore[misc]
+        self.__init__(state["_survey"], state["of_frames"])  # type: ignore[misc]
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.turned_maps import pixels_with_data, turned_masks
 from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.tasks.mask.losses import count_classes, count_confusion, mean_shares
-from ictconvention.tasks.task import Calibration, Reduce
+from ictconvention.tasks.task import Reduce
 
 KEPT = 2**22  # logits of all pictures together that calibration keeps, in half precision
 AT_ONCE = 2**24  # logits whose probabilities are in memory at once

@@ -15,6 +15,7 @@ from ictconvention.configuration.options import Stage, TaskOptions
 from ictconvention.configuration.registry import register_task
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, SurveyError, UsageError, did_you_mean, shorten
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.pixel_counts import known_shares
@@ -29,7 +30,7 @@ from ictconvention.tasks.mask.measures import CONFUSION, SHARES, MaskMeasures, s
 from ictconvention.tasks.mask.metrics import MaskMetrics
 from ictconvention.tasks.mask.options import MaskOptions
 from ictconvention.tasks.mask.reduction import keep_shares, keep_to_calibrate
-from ictconvention.tasks.task import Calibration, Reduce, Task
+from ictconvention.tasks.task import Reduce, Task
 
 if TYPE_CHECKING:
     from ictconvention.tasks.mask.sections import MaskFigures

@@ -14,6 +14,7 @@ from ictconvention.configuration.options import Stage, TaskOptions
 from ictconvention.configuration.registry import register_task
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.redshift.pdf import centres_of
 from ictconvention.evaluation.redshift.scores import BEYOND, BEYOND_KEY, bin_of, redshift_scores
@@ -35,7 +36,7 @@ from ictconvention.tasks.redshift.losses import (
 from ictconvention.tasks.redshift.measures import RedshiftMeasures
 from ictconvention.tasks.redshift.metrics import RedshiftMetrics
 from ictconvention.tasks.redshift.options import RedshiftOptions
-from ictconvention.tasks.task import Calibration, Task
+from ictconvention.tasks.task import Task
 
 if TYPE_CHECKING:
     from ictconvention.tasks.redshift.sections import RedshiftFigures

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from ictconvention.configuration.schema import LoggerOptions
+from ictconvention.configuration.run_groups import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import Status
 

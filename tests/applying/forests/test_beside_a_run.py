@@ -21,7 +21,7 @@ from ictconvention.applying.predict import PredictOptions, SurveyPredictions, pr
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import SequenceOptions
-from ictconvention.configuration.schema import parts_of
+from ictconvention.configuration.stages import parts_of
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation import forest
@@ -31,7 +31,7 @@ from ictconvention.evaluation.predictions import ModelPredictions, Predictions, 
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.photometry import measure_photometry
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 import ictconvention as ict
 from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.choose_runs import choose_runs
 from ictconvention.applying.comparing.compare import compare_survey
 from ictconvention.applying.predict import PredictOptions
-from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.applying.publishing import publish as publishing
 from ictconvention.applying.publishing.publish import publish, without_places
 from ictconvention.applying.seen_objects import seen_by
@@ -29,7 +29,7 @@ from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, SplitError, UsageError
-from ictconvention.runs.assembly import load_or_draw_split
+from ictconvention.runs.assembly.run_data import load_or_draw_split
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder

@@ -17,7 +17,8 @@ from ictconvention.applying import predict
 from ictconvention.applying.predict import predict_survey
 from ictconvention.cli.ingesting.scheduler_option import without_scheduler
 from ictconvention.core.cluster.scheduler import use_scheduler
-from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.options import IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.simulation.simulate import simulate_scenes

@@ -11,7 +11,7 @@ from experiments.table2.rows import ALL_FRAMES, HOST
 from ictconvention.configuration.compose import compose_run
 from ictconvention.evaluation.forests.features import FeatureRecipe
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
-from ictconvention.runs.assembly import make_data
+from ictconvention.runs.assembly.run_data import make_data
 from ictconvention.runs.plan import plan_run
 from tests.small_runs import places
 

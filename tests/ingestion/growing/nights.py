@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement
-from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.ingestion.options import Ingested, IngestOptions
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.survey import Survey
 

@@ -19,7 +19,8 @@ from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import lineage_of, select_bands
 from ictconvention.survey.format import FRAMES_FILE, OBJECTS_FILE
 from ictconvention.survey.growth.compact import compact
-from ictconvention.survey.growth.side_tables import FrameSources, read_photometry
+from ictconvention.survey.growth.frame_sources import FrameSources
+from ictconvention.survey.growth.side_tables import read_photometry
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
@@ -224,6 +225,15 @@ def test_labels_that_come_later_are_taken_and_others_are_refused(two: Path) -> N
     labelled = add_night(two, 3, objects=new, classes=("AGN", "SN Ia", "SLSN")).survey
     assert labelled["o08"].metadata["class"] == "SLSN"
     assert not audit_survey(two).flaws
+
+
+def test_a_column_of_another_kind_is_refused_and_leaves_the_survey_as_it_was(two: Path) -> None:
+    """Of objects without a new frame too; `mine` is a number in the survey."""
+    before = listing(two)
+    table = {"o04": {**TABLE["o04"], "mine": "four"}}
+    with refused(SurveyError, "E-VALUE-TYPE", where=two):
+        add_night(two, 1, objects=table, relabel=True)
+    assert listing(two) == before
 
 
 def test_two_writers_at_once_are_refused_and_readers_are_not(two: Path) -> None:

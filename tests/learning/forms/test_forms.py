@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ictconvention.configuration.options import ICTOptions
+from ictconvention.configuration.learner_options import ICTOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.learning.forms.choice import make_form
 from ictconvention.learning.forms.class_mates import ClassMates

@@ -18,7 +18,7 @@ from ictconvention.core.errors import SplitError, SurveyError, UsageError
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.reporting.compare import compare
-from ictconvention.runs.collection import read_finished
+from ictconvention.runs.finished_run import read_finished
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.shift import prepare
 from ictconvention.runs.shift.prepare import doubt_stratum, doubt_weights, prepare_shift

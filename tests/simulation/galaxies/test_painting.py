@@ -15,8 +15,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.evaluation.forest import aperture_features
-from ictconvention.runs.assembly import open_or_simulate
-from ictconvention.simulation import simulate as simulate_module
+from ictconvention.runs.assembly.run_survey import open_or_simulate
+from ictconvention.simulation import writing
 from ictconvention.simulation.galaxies.bands import BAND_SETS
 from ictconvention.simulation.galaxies.painting import CUTS, GalaxySurvey, observe_night, paint_galaxy
 from ictconvention.simulation.galaxies.selection import Select
@@ -116,7 +116,7 @@ def test_missing_bands_leave_the_others_as_they_are_and_one_at_least() -> None:
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate_module, "SHARD_OBJECTS", 50)
+    monkeypatch.setattr(writing, "SHARD_OBJECTS", 50)
     one, two = (simulate(tmp_path / f"{jobs}", 100, 3, jobs, kind="galaxies", missing=0.2) for jobs in (1, 2))
     assert digest(one.path) == digest(two.path)
     assert one.header.provenance["made by"] == (

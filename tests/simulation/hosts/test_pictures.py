@@ -13,8 +13,8 @@ from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.evaluation.calibration import prior_shift
 from ictconvention.evaluation.forest import aperture_features, forest_probabilities
-from ictconvention.runs.assembly import open_or_simulate
-from ictconvention.simulation import simulate as simulate_module
+from ictconvention.runs.assembly.run_survey import open_or_simulate
+from ictconvention.simulation import writing
 from ictconvention.simulation.hosts.pictures import OBJECTS, PICTURE_BANDS, Hosts, extra_tests, paint_host
 from ictconvention.simulation.simulate import simulate_hosts
 from ictconvention.survey.neighbours import linking_length, sky_groups
@@ -102,7 +102,7 @@ def test_the_additional_test_objects_are_690_and_270_and_share_no_pixel_with_oth
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate_module, "SHARD_OBJECTS", 50)
+    monkeypatch.setattr(writing, "SHARD_OBJECTS", 50)
     one, two = (simulate_hosts(tmp_path / f"{jobs}", 100, 3, jobs, 32) for jobs in (1, 2))
     assert digest(one.path) == digest(two.path)
     assert one.header.full_name == "hosts (simulated)"

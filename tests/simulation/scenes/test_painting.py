@@ -12,8 +12,8 @@ from ictconvention.api.keywords import words_of_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.measuring.audit import audit_survey
-from ictconvention.runs.assembly import open_or_simulate
-from ictconvention.simulation import simulate as simulate_module
+from ictconvention.runs.assembly.run_survey import open_or_simulate
+from ictconvention.simulation import writing
 from ictconvention.simulation.scenes import painting
 from ictconvention.simulation.scenes.population import CLASSES, Scenes
 from ictconvention.simulation.simulate import simulate_scenes
@@ -128,7 +128,7 @@ def test_clouds_are_bright_and_hide_what_is_below(monkeypatch: pytest.MonkeyPatc
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate_module, "SHARD_OBJECTS", 40)
+    monkeypatch.setattr(writing, "SHARD_OBJECTS", 40)
     one, two = (simulate_scenes(tmp_path / f"{jobs}", 100, 3, jobs, 8, 32, 0.2) for jobs in (1, 2))
     assert digest(one.path) == digest(two.path)
     again = painting.paint_chip(Scenes(100, 3, 8, 32, 0.2), 7)

@@ -9,6 +9,7 @@ import pytest
 import ictconvention as ict
 from ictconvention.core.errors import UsageError
 from ictconvention.simulation import simulate as simulation
+from ictconvention.simulation import writing
 from ictconvention.simulation.sdss.alerts import HISTORY, POINTS, observe_alerts
 from ictconvention.simulation.sdss.population import Population
 from ictconvention.simulation.sdss.scene import change_of, observe_object, scene
@@ -52,12 +53,12 @@ def test_forced_fluxes_are_the_change_of_the_source_within_their_errors() -> Non
 def test_the_survey_has_points_that_are_no_frames_and_says_that_it_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = simulation._write
+    written = writing.write_simulated
 
     def write_some(path: Path, header: SurveyHeader, make: Any, count: int, *others: Any) -> Survey:
         return written(path, header, make, len(SOME), *others)  # of 124, which take seconds
 
-    monkeypatch.setattr(simulation, "_write", write_some)
+    monkeypatch.setattr(simulation, "write_simulated", write_some)
     survey = simulation.simulate(tmp_path / "alerts", 100, seed=3, stream="alerts")
     assert survey.header.full_name == "SDSS-II-like alerts (simulated)"
     points = SurveyPoints(survey)

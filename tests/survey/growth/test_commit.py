@@ -5,7 +5,6 @@ from pathlib import Path
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import FileSystemError, SurveyError
 from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta
-from ictconvention.survey.growth.states import PLACES
 from ictconvention.survey.survey import Survey
 from tests.ingestion.growing.nights import add_night
 from tests.refusals import refused
@@ -42,12 +41,11 @@ def test_a_lock_is_not_removed_by_one_who_holds_another(tmp_path: Path) -> None:
 
 def test_a_survey_that_was_changed_in_another_way_meanwhile_gets_no_night(two: Path) -> None:
     survey = Survey.open(two)
-    table = survey.metadata_table
     add_night(two, 2)
     folder = take_delta(Survey.open(two))
     try:
         with refused(SurveyError, "E-SURVEY-CHANGED", where=two):
-            commit_delta(survey, folder, table, PLACES.empty_table(), {}, survey.header.classes)
+            commit_delta(survey, folder, (len(survey), 1), {}, survey.header.classes)
     finally:
         folder.discard()
     assert len(Survey.open(two).files.deltas) == 2

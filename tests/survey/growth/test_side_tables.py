@@ -14,10 +14,10 @@ from ictconvention.ingestion.pipeline import ingest
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import select_bands
 from ictconvention.survey.growth.compact import compact
+from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import (
     FRAME_SOURCES_FILE,
     PHOTOMETRY_FILE,
-    FrameSources,
     read_photometry,
     side_files,
 )

@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.api.surveys import split
-from ictconvention.cli.split_report import notes
+from ictconvention.cli.surveys.split_report import notes
 from ictconvention.core.errors import SplitError, SurveyError
 from ictconvention.survey.labels.groups import find_groups
 from ictconvention.survey.labels.strata import STRATA

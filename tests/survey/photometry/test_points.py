@@ -47,6 +47,18 @@ def test_an_exposure_that_has_a_frame_counts_once(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.mjd, [53600.0, 53601.0, 53610.0 - 60 * SECOND])
 
 
+def test_what_differs_from_the_reference_in_a_frame_counts_where_it_is_asked_for(tmp_path: Path) -> None:
+    """What alerts detect has frames: without their exposures no flux above the limit would be left."""
+    rows = [measurement("sn0000", 53600.0, band="g", flux=9.0), measurement("sn0000", 53600.0, band="g", kind="limit")]
+    rows.append(measurement("sn0000", 53605.0, band="g", flux=0.2))
+    one = image_series(0, 2) | {"band": [1, 2], "mjd": [53600.0, 53610.0]}
+    survey = write_alerts(tmp_path / "survey", [one], rows)
+    whole = SurveyPoints(survey, of_frames=True)
+    for points in (whole, pickle.loads(pickle.dumps(whole))):
+        np.testing.assert_allclose(points.of(survey[0]).flux, [9.0, 0.2])
+    np.testing.assert_allclose(SurveyPoints(survey).of(survey[0]).flux, [0.2])
+
+
 def test_of_one_exposure_a_forced_flux_counts_before_a_detection_and_a_limit(tmp_path: Path) -> None:
     rows = [
         measurement("sn0000", 53605.0, kind="limit", flux=np.nan, error=np.nan),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ictconvention.core.errors import IctConventionError, SplitError
+from ictconvention.evaluation.calibration import Calibration
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
@@ -18,7 +19,6 @@ from ictconvention.tasks.mask.metrics import MaskMetrics
 from ictconvention.tasks.mask.options import MaskOptions
 from ictconvention.tasks.mask.reduction import KEPT, keep_shares, keep_to_calibrate
 from ictconvention.tasks.mask.task import Masks
-from ictconvention.tasks.task import Calibration
 from tests.chips import CLASSES, IGNORED, chip, draw_mask, write_chips
 
 EQUAL = np.full(3, 1 / 3)

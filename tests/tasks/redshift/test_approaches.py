@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.folders import config_folder
-from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
+from ictconvention.configuration.composing.folders import config_folder
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.stages import learner_in, stage_of, stages_of
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.assembly.run_data import load_or_draw_split, make_data
+from ictconvention.runs.assembly.run_learner import make_learner
 from ictconvention.survey.survey import Survey
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run

@@ -1,0 +1,1 @@
+"""Commands that make, check, draw and split surveys."""
