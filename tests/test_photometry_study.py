@@ -82,6 +82,10 @@ def test_tables_compare_arms_by_the_seeds_of_frames_alone() -> None:
     assert sum(line.startswith("| forest | 20 |") for line in lines) == 2  # once for each measure
     figure = draw_results(results)
     assert [axes.get_title() for axes in figure.axes] == ["frame transformer, 2 seeds", "forest"]
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        assert legend is not None
+        assert [text.get_text() for text in legend.get_texts()] == [ARMS[arm].title for arm in ("frames", "all")]
     assert "simulated" in figure.get_suptitle()
 
 

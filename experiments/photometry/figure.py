@@ -37,8 +37,8 @@ def draw_results(results: Mapping[Job, Result]) -> Figure:
         axes.set_xlabel("days since the first detection")
         axes.set_title(named(row, arms), fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8, loc="upper left")  # of its own: rows may lack an arm
     if len(panels):
         panels[0].set_ylabel(f"{measure.title} [%]")
-        panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     figure.suptitle(f"{first.record['title']}, {len(first.ids)} extra test objects; bars: 95 % intervals", fontsize=10)
     return figure
