@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ictconvention.ingestion.gathering.kept import KeptFrames
 from ictconvention.ingestion.gathering.shares import ObjectOrder, Shares, in_groups
-from ictconvention.ingestion.gathering.table_file import TableFile, WaitingTables
+from ictconvention.ingestion.gathering.table_file import WaitingTables
 from ictconvention.survey.format import sha256
 from ictconvention.survey.growth.side_tables import (
     FRAME_SOURCES_FILE,
@@ -25,7 +24,6 @@ from ictconvention.survey.photometry.table import MEASUREMENTS
 
 ROWS_OF_GROUP = 32_768  # of Parquet, which a reader has in memory
 MEASUREMENTS_AT_ONCE = 8192
-EXPOSURES = pa.schema([(name, MEASUREMENTS.field(name).type) for name in ("id", "band", "mjd")])
 
 
 def keep_measurements(scratch: Path, number: int, measured: pa.Table) -> None:
@@ -52,17 +50,13 @@ def save_frame_sources(folder: Path, frames: KeptFrames) -> dict[str, str]:
     return {FRAME_SOURCES_FILE: sha256(folder / FRAME_SOURCES_FILE)}
 
 
-def save_photometry(
-    folder: Path, exposures: TableFile, scratch: Path, waiting: WaitingTables, before: Sequence[Path] = ()
-) -> dict[str, str]:
-    """Write the measurements of all units, each once, without the detections of which there is a frame.
+def save_photometry(folder: Path, scratch: Path, waiting: WaitingTables, before: Sequence[Path] = ()) -> dict[str, str]:
+    """Write the measurements of all units, each once.
 
     Parameters
     ----------
     folder : Path
         Folder of the survey, or of its new night.
-    exposures : TableFile
-        Its frames: id, band and mjd [d].
     scratch : Path
         Where `keep_measurements` wrote.
     waiting : WaitingTables
@@ -82,30 +76,19 @@ def save_photometry(
     def measured() -> Iterator[pa.Table]:
         return (pq.read_table(file) for file in files)
 
-    def framed() -> Iterator[pa.Table]:
-        return (table.select(EXPOSURES.names) for table in exposures.tables())
-
-    def of_the_same(table: pa.Table, parts: Iterable[pa.Table]) -> pa.Table:
-        """Return the frames of the objects of a table: a share may have many others."""
-        ids = pc.unique(table.column("id"))
-        own = (part.filter(pc.is_in(part.column("id"), value_set=ids)) for part in parts)
-        return pa.concat_tables([EXPOSURES.empty_table(), *own])
-
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     shares = Shares(measured, rows, ObjectOrder(), MEASUREMENTS_AT_ONCE)
-    dealt, seen = waiting.new("measured", MEASUREMENTS), waiting.new("seen", EXPOSURES)
+    dealt = waiting.new("measured", MEASUREMENTS)
 
     def merged() -> Iterator[pa.Table]:
-        of_shares = zip(shares.deal(measured, dealt), shares.deal_in_batches(framed, seen), strict=True)
-        for table, parts in of_shares:
+        for table in shares.deal(measured, dealt):
             while len(shares) > 1 and files:
                 files.pop().unlink()  # all of them are dealt before the first share
-            yield merge_measurements(without_known(table, before), of_the_same(table, parts))
+            yield merge_measurements(without_known(table, before))
 
     path = folder / PHOTOMETRY_FILE
     written = _write_groups(path, MEASUREMENTS, merged())
-    for file in (dealt, seen):
-        file.remove()
+    dealt.remove()
     if before and not written:
         path.unlink()
         return {}

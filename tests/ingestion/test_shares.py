@@ -28,7 +28,6 @@ from ictconvention.ingestion.options import Ingested, IngestOptions
 from ictconvention.ingestion.pipeline import ingest
 from ictconvention.ingestion.rejects import Rejects
 from ictconvention.measuring.audit import audit_survey
-from ictconvention.survey.growth.side_tables import merge_measurements
 from ictconvention.survey.photometry.table import MEASUREMENTS
 from tests.ingestion.growing.nights import content
 from tests.refusals import refused
@@ -129,7 +128,7 @@ def test_a_survey_is_what_a_sort_of_all_frames_in_memory_makes(tmp_path: Path, m
         for one in found(unit)
         if isinstance(one, Measurement)
     }
-    assert keys == sorted(key for key in wanted if key[3] != "detection" or (key[0], key[2], key[1]) not in first)
+    assert keys == sorted(wanted)
 
 
 @pytest.mark.parametrize("shares", [1, 7])
@@ -225,8 +224,7 @@ def test_units_beyond_a_million_keep_their_order(tmp_path: Path) -> None:
         row |= {"error": 0.1, "limit": np.nan}
         side_tables.keep_measurements(tmp_path, unit, pa.Table.from_pylist([row], schema))
     with WaitingTables(tmp_path) as waiting:
-        frames = waiting.new("frames", pa.schema([("id", pa.string()), ("band", pa.string()), ("mjd", pa.float64())]))
-        side_tables.save_photometry(tmp_path, frames, tmp_path, waiting)
+        side_tables.save_photometry(tmp_path, tmp_path, waiting)
     assert pq.read_table(tmp_path / "photometry.parquet").column("flux").to_pylist() == [1.0]
 
 
@@ -291,25 +289,3 @@ def test_a_name_that_is_no_utf_8_is_a_reject_with_escapes() -> None:
     assert one.file == "a\\xe9.fits"
     assert Rejects.of([one]) == [one]
     assert Rejects.of([one]) != []
-
-
-def test_frames_of_objects_without_measurements_cost_the_photometry_nothing(tmp_path: Path) -> None:
-    """One measurement, and frames of many objects: what is joined are those of its object alone."""
-    schema = pa.schema([(name, pa.string()) for name in ("id", "band")] + [("mjd", pa.float64())])
-    row = {"id": "5", "band": "g", "kind": "limit", "flag": "", "mjd": 1.0, "flux": 1.0, "error": 1.0, "limit": 1.0}
-    side_tables.keep_measurements(tmp_path, 0, pa.Table.from_pylist([row], MEASUREMENTS))
-    seen = list[int]()
-    merge = merge_measurements
-
-    def look(table: pa.Table, frames: pa.Table) -> pa.Table:
-        seen.append(frames.num_rows)
-        return merge(table, frames)
-
-    with WaitingTables(tmp_path) as waiting, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(side_tables, "merge_measurements", look)
-        frames = waiting.new("frames", schema)
-        for batch in range(3):
-            ids = [str(number) for number in range(100 * batch, 100 * batch + 100)]
-            frames.append(pa.table({"id": ids, "band": ["g"] * 100, "mjd": [7.0] * 100}, schema))
-        side_tables.save_photometry(tmp_path, frames, tmp_path, waiting)
-    assert seen == [1]

@@ -204,7 +204,7 @@ def _write(
     folder.mkdir()
     provenance = {}
     if points is not None:
-        pq.write_table(_points(frames, known, points), folder / PHOTOMETRY_FILE)
+        pq.write_table(_points(known, points), folder / PHOTOMETRY_FILE)
         provenance[TABLES] = {PHOTOMETRY_FILE: sha256(folder / PHOTOMETRY_FILE)}
     header = SurveyHeader(
         name=SURVEY,
@@ -223,11 +223,11 @@ def _write(
     return join_shards(folder, count=count)
 
 
-def _points(frames: GatheredFrames, known: KnownSeries, points: dict[str, tuple[str, float]]) -> pa.Table:
-    """Return the measurements of each object of the survey, each once, without those that a frame is of."""
+def _points(known: KnownSeries, points: dict[str, tuple[str, float]]) -> pa.Table:
+    """Return the measurements of each object of the survey, each once."""
     tables = [MEASUREMENTS.empty_table()]
     for name, (id_, until) in points.items():
         table = known.points_of(id_, until + REPEATED_WITHIN)
         column = pa.array([name] * table.num_rows, pa.string())
         tables.append(table.set_column(table.column_names.index("id"), "id", column))
-    return merge_measurements(pa.concat_tables(tables), frames.lines)
+    return merge_measurements(pa.concat_tables(tables))

@@ -102,7 +102,7 @@ class Gathered:
     kept : KeptFrames
         Those that stay; of a night with the earlier ones of the same objects.
     frames : TableFile
-        A line about each frame of each object that the source has a frame of, with the object's id.
+        Lines with the id of each object that the source has a frame of, such as those about its frames.
     doubles : Rejects
         Frames of an exposure of which there is another one.
     repeats : int

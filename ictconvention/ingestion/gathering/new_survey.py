@@ -91,7 +91,7 @@ class NewSurvey:
         assert folder is not None  # a dry run writes nothing
         assert scratch is not None
         tables = save_frame_sources(folder.partial, kept)
-        tables |= save_photometry(folder.partial, kept.lines, scratch, waiting)
+        tables |= save_photometry(folder.partial, scratch, waiting)
         header = make_header(options, choose_bands(options.bands, kept.bands), classes, {TABLES: tables, "read": units})
         shards = write_shards(folder.partial, header, kept, objects, scratch, options.jobs, masks)
         waiting.close()  # of a file that is open, a shared file system keeps something in the folder

@@ -74,13 +74,9 @@ class Shares:
         file : TableFile
             Where they wait, where there are several shares.
         """
-        for parts in self.deal_in_batches(tables, file):
-            yield pa.concat_tables([file.schema.empty_table(), *parts])
-
-    def deal_in_batches(self, tables: Tables, file: TableFile) -> Iterator[Iterable[pa.Table]]:
-        """Yield the rows of each share as `deal` does, in tables of which no two need be in memory."""
+        empty = file.schema.empty_table()
         if not self._begins:
-            yield tables()
+            yield pa.concat_tables([empty, *tables()])
             return
         batches: list[list[int]] = [[] for _ in range(len(self))]
         for table in in_groups(tables(), self._at_once):
@@ -91,7 +87,7 @@ class Shares:
                 begin, end = int(ends[share]), int(ends[share + 1])
                 batches[share].append(file.append(dealt.slice(begin, end - begin)))
         for own in batches:
-            yield (file.read([number]) for number in own)
+            yield pa.concat_tables([empty, *(file.read([number]) for number in own)])
 
     def _sample(self, tables: Iterable[pa.Table], share: float) -> Iterator[Key]:
         rng = np.random.default_rng(0)

@@ -26,13 +26,15 @@ from ictconvention.ingestion.growing.joining import write_joined
 from ictconvention.ingestion.growing.known import KnownFrames, compare_pixels, known_frames, tell_apart
 from ictconvention.ingestion.growing.state import NextState
 from ictconvention.ingestion.growing.tables import Said, compare_rows
-from ictconvention.ingestion.side_tables import EXPOSURES, save_frame_sources, save_photometry
+from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.survey.growth.commit import check_may_grow, commit_delta, take_delta, write_state
 from ictconvention.survey.growth.frame_sources import FrameSources
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE, side_files
 from ictconvention.survey.shard import open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import shard_name
+
+IDS = pa.schema([("id", pa.string())])
 
 Masks = Mapping[str, tuple[Path, int]]
 
@@ -56,8 +58,8 @@ class Night:
         Those of them that the night brings.
     rows : TableFile
         What the survey knows of each object of `kept`, as of `rows.ROWS`; nothing of a new one.
-    exposures : TableFile
-        Id, band and time of all frames of all objects of the night.
+    seen : TableFile
+        The ids of all objects of the night.
     known_objects, frames_before : int
         How many objects of `kept` the survey knows, and how many frames it has of them.
     """
@@ -67,7 +69,7 @@ class Night:
     kept: KeptFrames = field(init=False)
     added: KeptFrames = field(init=False)
     rows: TableFile = field(init=False)
-    exposures: TableFile = field(init=False)
+    seen: TableFile = field(init=False)
     said: Said = field(default_factory=Said)
     known_objects: int = 0
     frames_before: int = 0
@@ -93,8 +95,8 @@ class Night:
         sources = FrameSources(self.survey)
         self.said = compare_rows(self.survey, sources, objects, relabel, where, left_out)
         self.kept, self.added = (KeptFrames(waiting.new(name, FRAME_LINES)) for name in ("kept", "added"))
-        self.exposures, self.rows = waiting.new("exposures", EXPOSURES), waiting.new("rows", ROWS)
-        gathered, order, twice = Gathered(self.kept, self.exposures), ObjectOrder(objects), Doubles()
+        self.seen, self.rows = waiting.new("seen", IDS), waiting.new("rows", ROWS)
+        gathered, order, twice = Gathered(self.kept, self.seen), ObjectOrder(objects), Doubles()
         for lines in source.shares(order, waiting):
             ids = lines.column("id").unique().to_pylist()
             known = known_frames(self.survey, sources, tell_apart(ids, self.survey))
@@ -102,7 +104,7 @@ class Night:
             found, doubles, repeats = gather_frames(pa.concat_tables([before, new]), order)
             kept = self._with_new(found, GatheredFrames(before))
             if len(found):
-                self.exposures.append(found.lines.select(EXPOSURES.names))
+                self.seen.append(pa.table({"id": found.ids}, IDS))
             if len(kept):
                 self._keep_rows(kept.ids, known)
             self.kept.append(kept)
@@ -174,8 +176,8 @@ class Night:
         if masks is not None:
             self._check_masks(masks)
         before = list(side_files(survey, PHOTOMETRY_FILE))
-        measured = save_photometry(partial, self.exposures, scratch, waiting, before)
-        self.exposures.remove()
+        measured = save_photometry(partial, scratch, waiting, before)
+        self.seen.remove()
         if not (len(self.kept) or self.said.values or measured):
             return survey
         rows, in_shards = self._describe(objects, waiting)
@@ -218,8 +220,8 @@ class Night:
 
     def _check_masks(self, masks: Masks) -> None:
         """Refuse a mask that is not that which the survey has of an object."""
-        for lines in self.exposures.tables():
-            for id_ in tell_apart(lines.column("id").unique().to_pylist(), self.survey):
+        for lines in self.seen.tables():
+            for id_ in tell_apart(lines.column("id").to_pylist(), self.survey):
                 file, row = masks[id_]
                 own = self.survey.read_masks([self.survey.position(id_)])[0]
                 if not np.array_equal(np.load(file, mmap_mode="r")[row], own):

@@ -29,13 +29,14 @@ MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 00
 POSITIVE, NEGATIVE = ("t", "1", "true"), ("f", "0", "false")  # isdiffpos: science minus reference, or the reverse
 Cutout = Literal["science", "difference"]
 CUTOUTS: dict[Cutout, str] = {"science": "cutoutScience", "difference": "cutoutDifference"}
+DETECTED = ("jd", "fid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos")  # what a detection says of itself
 OF_RUBIN = "an alert of Rubin, not of ZTF: take ictconvention ingest rubin"
 ALERTS = AlertSource(
     "ingest ztf",
     {
         "objectId": None,
-        "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "xpos", "ypos", "isdiffpos"),
-        "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
+        "candidate": (*DETECTED, "magzpsci", "ra", "dec", "xpos", "ypos"),
+        "prv_candidates": (*DETECTED, "candid"),
         "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim", "procstatus"),
         "cutoutScience": ("stampData",),
         "cutoutDifference": ("stampData",),
@@ -187,17 +188,33 @@ def _first_detection(alert: Alert, jd: float) -> float:
 
 
 def _photometry(alert: Alert, id_: str, place: str) -> Iterator[Measurement | Reject]:
-    """Yield what an alert knows of other times, in nanomaggies of science minus reference; what is flawed is named."""
-    read: dict[str, Callable[[Alert, str], Measurement | None]] = {"prv_candidates": _earlier, "fp_hists": _forced}
+    """Yield what an alert measures, in nanomaggies of science minus reference; what is flawed is named.
+
+    The newest flux, of the alert's own exposure, is in its candidate; those of other times are in lists.
+    """
+    read: dict[str, Callable[[Alert, str], Measurement | None]] = {
+        "candidate": _newest,
+        "prv_candidates": _earlier,
+        "fp_hists": _forced,
+    }
     for name, measured in read.items():
-        if alert.get(name) and not isinstance(alert[name], list):
+        own = name == "candidate"
+        records = [alert[name]] if own else _history(alert, name)
+        if not own and alert.get(name) and not isinstance(alert[name], list):
             yield Reject(id_, f"{place}[{name}]", "photometry left out: this is not a list", flaw=False)
-        for number, record in enumerate(_history(alert, name)):
+        for number, record in enumerate(records):
             try:
                 if (found := measured(record, id_)) is not None:
                     yield found
             except (AttributeError, ValueError, TypeError) as error:  # UnreadableError is a ValueError
                 yield Reject(id_, f"{place}[{name} {number}]", f"photometry left out: {error}", flaw=False)
+
+
+def _newest(record: Alert, id_: str) -> Measurement | None:
+    """Return the detection that an alert is of; None where its candidate has no flux, or no time, as its frame."""
+    if np.isnan(_flux(record, "magpsf")) or flaw_of_times(np.array([float(record["jd"]) - JULIAN_ZERO])):
+        return None
+    return _earlier(record, id_)
 
 
 def _earlier(record: Alert, id_: str) -> Measurement:

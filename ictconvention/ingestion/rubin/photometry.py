@@ -15,7 +15,9 @@ SIGMAS = 5  # of a limit
 
 
 def read_photometry(alert: Alert, id_: str, place: str, least: float) -> Iterator[Measurement | Reject]:
-    """Yield what an alert knows of other times, in nanomaggies of science minus template; what is flawed is named.
+    """Yield what an alert measures, in nanomaggies of science minus template; what is flawed is named.
+
+    The newest flux, of the alert's own exposure, is that of its diaSource; those of other times are in lists.
 
     Parameters
     ----------
@@ -27,14 +29,16 @@ def read_photometry(alert: Alert, id_: str, place: str, least: float) -> Iterato
         Detections of a lower reliability are flagged.
     """
     read: dict[str, Callable[[Alert], Measurement | None]] = {
+        "diaSource": lambda record: _detection(record, id_, least),
         "prvDiaSources": lambda record: _detection(record, id_, least),
         "prvDiaForcedSources": lambda record: _forced(record, id_),
         "prvDiaNondetectionLimits": lambda record: _limit(record, id_),
     }
     for name, measured in read.items():
-        if alert.get(name) and not isinstance(alert[name], list):
+        own = name == "diaSource"
+        if not own and alert.get(name) and not isinstance(alert[name], list):
             yield Reject(id_, f"{place}[{name}]", "photometry left out: this is not a list", flaw=False)
-        for number, record in enumerate(_records(alert, name)):
+        for number, record in enumerate([alert[name]] if own else _records(alert, name)):
             try:
                 found = None if is_withdrawn(record) else measured(record)
             except (AttributeError, ValueError, TypeError) as error:  # UnreadableError is a ValueError

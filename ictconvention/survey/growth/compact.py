@@ -174,7 +174,5 @@ def _write_photometry(survey: Survey, files: list[Path], path: Path) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         for first in range(0, max(len(ids), 1), OBJECTS_AT_ONCE):
             wanted = ids.slice(first, OBJECTS_AT_ONCE)
-            places = survey.ids.positions(wanted)
-            frames = exposures(survey.select(survey.ids.take(places[places >= 0])))
             table = kept.to_table(schema.names, filter=pc.field("id").isin(wanted))
-            writer.write_table(merge_measurements(table, frames))
+            writer.write_table(merge_measurements(table))

@@ -78,7 +78,7 @@ def check_unchanged(survey: Survey) -> None:
 def read_photometry(survey: Survey) -> pa.Table | None:
     """Return the measurements of a survey's objects without frames, as its photometry.parquet has them.
 
-    Each once, in the order of id, time and band, without the detections of which there is a frame by now.
+    Each once, in the order of id, time and band; of frames' own exposures too.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def read_photometry(survey: Survey) -> pa.Table | None:
     check_unchanged(survey)
     if len(files) == 1 and not survey.files.deltas:
         return tables[0]
-    return merge_measurements(pa.concat_tables(tables), exposures(survey))
+    return merge_measurements(pa.concat_tables(tables))
 
 
 def exposures(survey: Survey) -> pa.Table:
@@ -122,19 +122,9 @@ def _plain(survey: Survey) -> pa.Array:
     return survey.ids.column.combine_chunks()
 
 
-def merge_measurements(table: pa.Table, frames: pa.Table) -> pa.Table:
-    """Return measurements each once, see `each_once`, without the detections that `frames` are of, in order.
-
-    Parameters
-    ----------
-    table : Table
-        Measurements, as of photometry.parquet.
-    frames : Table
-        With the columns id, band and mjd.
-    """
-    seen = frames.select(["id", "band", "mjd"]).append_column("kind", pa.repeat("detection", frames.num_rows))
-    merged = with_moment(each_once(table)).join(with_moment(seen).select(SAME), SAME, join_type="left anti")
-    return merged.select(table.column_names).sort_by(IN_ORDER)
+def merge_measurements(table: pa.Table) -> pa.Table:
+    """Return measurements, as of photometry.parquet, each once, see `each_once`, in order."""
+    return each_once(table).sort_by(IN_ORDER)
 
 
 def each_once(table: pa.Table) -> pa.Table:

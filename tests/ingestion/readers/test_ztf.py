@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ictconvention.ingestion import side_tables
+from ictconvention.survey.photometry.table import SurveyPoints
 from tests.ingestion.alert_packets import (
     JD,
     SKY,
@@ -77,7 +78,7 @@ def test_every_format_gives_the_same_bytes(tmp_path: Path) -> None:
         photometry = {key: np.array(values) for key, values in result.photometry.items()}
         photometry = {key: np.round(v, 4) if v.dtype.kind == "f" else v for key, v in photometry.items()}
         seen.append((name, frame_bytes(result.survey), {key: v.tolist() for key, v in photometry.items()}))
-        assert len(photometry["mjd"]) == 6
+        assert len(photometry["mjd"]) == 3 * (2 + 5)  # with that of each alert
         assert seen[-1][1] == seen[0][1], name
         np.testing.assert_equal(seen[-1][2], seen[0][2], name)
 
@@ -105,7 +106,10 @@ def test_a_difference_of_unknown_sign_is_rejected(tmp_path: Path) -> None:
     folder = from_avro(tmp_path, one, alert(day=1))
     result = made("ztf", folder, tmp_path / "s", "--cutout", "difference")
     assert "isdiffpos is 'maybe'" in result.rejects[0]["reason"]
-    assert made("ztf", folder, tmp_path / "t").said == "1 object, 2 frames, 0 rejected"  # science needs no sign
+    science = made("ztf", folder, tmp_path / "t")
+    assert science.said == "1 object, 2 frames, 1 rejected"  # the frame needs no sign, the flux of the candidate does
+    assert science.rejects[0]["file"] == "0.avro[candidate 0]"
+    assert len(science.photometry["mjd"]) == 1
 
 
 def test_the_zero_point_gives_nanomaggies(tmp_path: Path) -> None:
@@ -161,7 +165,8 @@ def test_photometry_of_other_times_is_kept_beside_the_frames_each_once(tmp_path:
     )
     result = made("ztf", folder, tmp_path / "s")
     seen = result.photometry
-    assert seen["id"] == ["ZTF18aaaaaaa"] * 5
+    assert seen["id"] == ["ZTF18aaaaaaa"] * 7 + ["ZTF18b"]
+    seen = {name: values[:5] for name, values in seen.items()}  # after them come those of the alerts themselves
     assert [round(mjd - 58000) for mjd in seen["mjd"]] == [-4, -3, -2, -1, -1]
     assert seen["band"] == ["g", "r", "i", "g", "r"]
     assert seen["kind"] == ["detection", "limit", "detection", "limit", "limit"]
@@ -173,12 +178,18 @@ def test_photometry_of_other_times_is_kept_beside_the_frames_each_once(tmp_path:
     assert len(result.survey["ZTF18aaaaaaa"]) == 2  # photometry makes no frame
 
 
-def test_detections_that_have_a_frame_are_not_listed_again(tmp_path: Path) -> None:
-    first, second = alert(day=0), alert(day=4, previous=[detection(-5), detection(0), limit(2)])
+def test_the_fluxes_of_frames_are_kept_each_once_and_seen_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Of the newest alert too, which no later one repeats: a candidate says what its own exposure has shown."""
+    first, second = alert(day=0), alert(day=4, previous=[detection(-5), detection(0), limit(2)], counts=-500.0)
     result = made("ztf", from_avro(tmp_path, first, second), tmp_path / "s")
     seen = result.photometry
-    assert np.round(np.array(seen["mjd"]) - 58000, 6).tolist() == [-5, 2]
-    assert seen["kind"] == ["detection", "limit"]
+    assert np.round(np.array(seen["mjd"]) - 58000, 6).tolist() == [-5, 0, 2, 4]
+    assert seen["kind"] == ["detection", "detection", "limit", "detection"]
+    assert seen["flux"][3] == pytest.approx(-500 * 10 ** (-0.4 * (26.0 - 22.5)), rel=1e-5)
+    survey = result.survey
+    days = {every: SurveyPoints(survey, of_frames=every).of(survey[0]).mjd - 58000 for every in (False, True)}
+    np.testing.assert_allclose(days[False], [-5, 2])
+    np.testing.assert_allclose(days[True], [-5, 0, 2, 4])
 
 
 def test_a_history_without_a_date_is_left_out_alone(tmp_path: Path) -> None:
@@ -186,7 +197,7 @@ def test_a_history_without_a_date_is_left_out_alone(tmp_path: Path) -> None:
     result = made("ztf", from_avro(tmp_path, alert(day=0, previous=nameless)), tmp_path / "s")
     assert result.said == "1 object, 1 frame, 1 rejected"
     assert result.rejects[0]["file"] == "0.avro[prv_candidates 0]"
-    assert np.round(np.array(result.photometry["mjd"]) - 58000, 6).tolist() == [-1]
+    assert np.round(np.array(result.photometry["mjd"]) - 58000, 6).tolist() == [-1, 0]
     assert result.survey[0].metadata["first_detection"] == pytest.approx(57999)
 
 
@@ -197,7 +208,7 @@ def test_photometry_of_many_passes_is_that_of_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(side_tables, "MEASUREMENTS_AT_ONCE", 7)
     parts = made("ztf", folder, tmp_path / "many").photometry
     rows = [sorted(zip(*one.values(), strict=True), key=str) for one in (whole, parts)]
-    assert len(rows[0]) == 80
+    assert len(rows[0]) == 120
     assert str(rows[0]) == str(rows[1])  # NaN is not equal to itself
 
 
@@ -222,7 +233,8 @@ def test_forced_photometry_is_kept_with_its_own_zero_point(tmp_path: Path) -> No
     with (tmp_path / "a.avro").open("wb") as file:
         kind = {"type": "array", "items": forced}
         fastavro.writer(file, schema(fp_hists=kind), [alert() | {"fp_hists": history}])
-    seen = made("ztf", tmp_path / "a.avro", tmp_path / "s").photometry
+    every = made("ztf", tmp_path / "a.avro", tmp_path / "s").photometry
+    seen = {name: values[:-1] for name, values in every.items()}  # the last is the detection of the alert
     assert (seen["kind"], seen["band"]) == (["forced"] * 2, ["r"] * 2)
     np.testing.assert_allclose(seen["mjd"], [57997, 57998])
     np.testing.assert_allclose(seen["flux"], -50)
@@ -231,7 +243,9 @@ def test_forced_photometry_is_kept_with_its_own_zero_point(tmp_path: Path) -> No
 
 
 def test_a_survey_without_photometry_has_no_table_of_it(tmp_path: Path) -> None:
-    result = made("ztf", from_avro(tmp_path, alert()), tmp_path / "s")
+    one = alert()
+    one["candidate"]["magpsf"] = None
+    result = made("ztf", from_avro(tmp_path, one), tmp_path / "s")
     assert not (result.survey.path / "photometry.parquet").exists()
 
 

@@ -115,7 +115,7 @@ def test_a_flawed_entry_of_the_history_is_left_out_alone_and_named(tmp_path: Pat
     result = ingested(tmp_path, [alert(previous=[detection(-5), flawed, limit(-1)]), alert(day=1)])
     assert result.said == "1 object, 2 frames, 1 rejected"
     assert result.rejects[0]["file"] == "a.avro[prv_candidates 1]"
-    assert result.photometry["kind"] == ["detection", "limit"]
+    assert result.photometry["kind"] == ["detection", "limit", "detection", "detection"]
 
 
 def test_forced_photometry_says_what_its_processing_found(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_forced_photometry_says_what_its_processing_found(tmp_path: Path) -> Non
     measured = {"forcediffimflux": 50.0, "forcediffimfluxunc": 5.0, "magzpsci": 25.0, "fid": 1}
     history = [measured | {"jd": JD - day, "procstatus": status} for day, status in ((3, "0"), (2, "56"), (1, "61,63"))]
     result = ingested(tmp_path, [alert() | {"fp_hists": history}], fp_hists=forced)
-    assert result.photometry["flag"] == ["", "procstatus 56", "procstatus 61,63"]
+    assert result.photometry["flag"] == ["", "procstatus 56", "procstatus 61,63", ""]
 
 
 def test_alerts_of_the_first_months_take_the_zero_point_of_the_command(tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ def test_the_photometry_of_other_times_is_kept_beside_the_frames(tmp_path: Path)
         (-8, "forced", ""),
         (-7, "detection", "psfFlux_flag"),
         (-5, "detection", ""),
+        (0, "detection", ""),  # of the alert itself
     ]
     assert table[2]["flux"] == pytest.approx(-1)  # 3630.78 nJy are a nanomaggy
     assert table[0]["limit"] == pytest.approx(500 * NANOJANSKY)
@@ -187,7 +188,8 @@ def test_limits_of_schema_7_are_kept_and_their_noise_not_interpreted(tmp_path: P
     limits = [{"ccdVisitId": 1, "midpointMjdTai": MJD - 2, "band": "z", "diaNoise": 12.5}]
     source = write_alerts(tmp_path / "a.avro", [alert() | {"prvDiaNondetectionLimits": limits}], version=7)
     seen = made("rubin", source, tmp_path / "s").photometry
-    assert (seen["kind"], seen["band"], seen["flag"]) == (["limit"], ["z"], ["diaNoise 12.5"])
+    assert seen["kind"] == ["limit", "detection"]
+    assert (seen["band"][0], seen["flag"][0]) == ("z", "diaNoise 12.5")
     assert np.isnan([seen["limit"][0], seen["flux"][0]]).all()
 
 

@@ -153,7 +153,10 @@ def test_the_photometry_of_real_alerts_is_kept_but_for_what_was_withdrawn(
     seen = result.photometry
     detected = [(id_, one["visit"]) for id_, alert in alerts.items() for one in alert["prvDiaSources"]]
     assert len(detected) == len(set(detected)) + 1 == 1040  # one object has two detections in one visit
-    assert Counter(seen["kind"])["detection"] == len(set(detected))
+    framed = {(one.id, f"{mjd:.5f}") for one in result.survey for mjd in one.mjd}
+    newest = {key for key in zip(seen["id"], (f"{mjd:.5f}" for mjd in seen["mjd"]), strict=True)} & framed
+    assert newest == framed  # each alert's own detection
+    assert Counter(seen["kind"])["detection"] == len(set(detected)) + len(framed)
     forced = [record for one in alerts.values() for record in one["prvDiaForcedSources"]]
     assert Counter(seen["kind"])["forced"] == sum(record["timeWithdrawnMjdTai"] is None for record in forced)
     assert np.isfinite(seen["limit"]).all()
