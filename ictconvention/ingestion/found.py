@@ -90,7 +90,7 @@ class FoundMask:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Photometry of an object at a time of which there is no frame.
+    """Photometry of an object, at times of which there is a frame and others.
 
     Parameters
     ----------

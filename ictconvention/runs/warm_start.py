@@ -22,6 +22,7 @@ from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.published.places import locate_run, pin_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.survey.bands import lineage_of
 from ictconvention.survey.labels.groups import positions_of as places_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -103,8 +104,9 @@ def check_unseen(folder: str | Path, split: Split, survey: Survey, fix: str) -> 
         earlier, taught = options.init_from, options.learner.teacher is not None
         _, chose, used = _uses(survey, own)
         both = (tested & used) | (validating & used & ~chose)
-        if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
-            both[:] = False  # ids of another survey are other objects
+        said = run.read_result().get("survey", {})
+        if lineage_of(survey).isdisjoint({said.get("hash"), said.get("origin")}):
+            both[:] = False  # ids of another survey are other objects; those of other bands of it are not
         before = None
         if taught or (run.is_published and earlier is not None):  # it carries what they have seen, and not these runs
             trained, validated = _seen_before(run, survey)

@@ -195,6 +195,9 @@ def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[.
     with refused(SplitError, "E-SPLIT-LEAK", "12 objects", "o02", where=first):
         check_start(first, options, splits[1], survey)
     check_start(first, options, splits[1], surveys(BANDS[::-1], CLASSES))
+    changed(first / "result.json", survey={"hash": "of some bands of it", "origin": survey.hash}, split=splits[0].hash)
+    with refused(SplitError, "E-SPLIT-LEAK", "12 objects", where=first):
+        check_start(first, options, splits[1], survey)
     other = replace(options, init_from=str(first))
     second = saved(tmp_path / "second", begun(survey, options, 0), other)
     splits[1].save(second / "split.json", record=True)

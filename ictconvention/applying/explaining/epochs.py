@@ -3,7 +3,7 @@
 An epoch is left out as if the survey had never had it: photometry, median frames, days and groups are those of the
 other frames, so that the numbers are exactly those that `predict` gives for such a survey. Of more frames than the
 network takes, those that it takes stay the same but for the one that is left out: none comes in for it. Photometry
-without pixels stays, but for what a frame shows.
+without pixels stays, but for that of the exposure that is left out.
 """
 
 from collections.abc import Callable, Sequence

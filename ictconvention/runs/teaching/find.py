@@ -54,7 +54,11 @@ class Teachers:
         `hashes` are theirs; `model` is the same for the teachers of every fold and seed of one model.
         """
         results = [run.read_result() for run in self.runs]
-        models = [{**leave_out(result["config"], RunOptions, CELL), "name": None} for result in results]
+        beside = ("init_from", "version", "precision", "weights", "sources")  # what is no word of the configuration
+        models = [
+            {**leave_out(result["config"], RunOptions, CELL), "name": None, "beside": [result.get(x) for x in beside]}
+            for result in results
+        ]
         told = [result.get("teacher", {}).get("model") for result in results]
         alike = sorted(digest(model) for model in zip(models, told, strict=True))
         return {"hashes": list(self.hashes), "model": digest(alike)}
