@@ -48,7 +48,7 @@ def check_photometry(survey: Survey) -> None:
         With the fix.
     """
     if not has_photometry(survey):
-        found = f"this survey has no {PHOTOMETRY_FILE}, and sequence.photometry=true reads it"
+        found = f"this survey has no {PHOTOMETRY_FILE}, and sequence.photometry reads it"
         raise UsageError(found, survey.path, HOW, "E-SURVEY-UNSUITED")
     if survey.header.flux_unit != NANOMAGGY:
         found = f"{PHOTOMETRY_FILE} is in nanomaggies, and the frames of this survey are in {survey.header.flux_words}"
