@@ -46,7 +46,7 @@ def settle(survey: Survey, asked: Mapping[str, Any]) -> dict[str, Any]:
             said = ", ".join(own) if isinstance(own, tuple) else own
             shown = ", ".join(value) if isinstance(value, tuple) else value
             word = name.replace("_", " ")
-            fix = f"make a survey of its own, without --into; or, where that is what the night has, say {_option(name, own)}"
+            fix = f"make a survey of its own, without --into; or, if it is true of the night, say {_option(name, own)}"
             raise UsageError(
                 f"the {word} of the night is {shown}, that of the survey {said}", survey.path, fix, "E-INGEST-UNFIT"
             )
