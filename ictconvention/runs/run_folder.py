@@ -390,7 +390,7 @@ class RunFolder:
         version that kept no such list; a `UsageError` says that it is damaged.
         """
         if not self.seen.exists():
-            if self.read_options().learner.teachers:  # no version before had teachers
+            if self.is_run and self.read_options().learner.teachers:  # no version before had teachers
                 raise UsageError(f"it has lost its {self.seen.name}", self.path, LOST, "E-RUN-DAMAGED")
             return None
         try:
