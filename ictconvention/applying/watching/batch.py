@@ -145,7 +145,7 @@ def survey_of_batch(
     kind : AlertKind
         What stamps are.
     with_points : bool
-        Whether measurements of other times come along.
+        Whether their photometry comes along.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
     state/12.npy              pixels of the frames of a batch
     state/12.lines.parquet    a line about each, with the number of its detection; its place marks the batch as done
-    state/12.points.parquet   what its packets say of other times
+    state/12.points.parquet   the photometry that its packets hold
     state/to-9.lines.parquet  the lines of all batches until one, and to-9.points.parquet, each measurement once
 
 A batch is prepared and becomes part of the state when its rows are on the disk, under a hidden name. Whoever opens the
@@ -46,7 +46,7 @@ class NewFrames:
     lines : Table
         As of `LINES`, a line for each sound frame; `unit` is the batch, `row` the row of its pixels.
     points : Table
-        What its packets say of other times, as of `MEASUREMENTS`.
+        The photometry that its packets hold, as of `MEASUREMENTS`.
     """
 
     lines: pa.Table
@@ -61,7 +61,7 @@ class KnownSeries:
     folder : Path
         Made where it does not exist.
     with_points : bool
-        Whether measurements of other times will be asked for.
+        Whether their photometry will be asked for.
 
     Raises
     ------
@@ -139,7 +139,7 @@ class KnownSeries:
         ]
 
     def points_of(self, id_: str, until: float) -> pa.Table:
-        """Return what the packets of an object say of other times, until one [MJD]."""
+        """Return the photometry that the packets of an object hold, until a time [MJD]."""
         table = self._points.take(pa.array(self._points_of.get(id_, []), pa.int64()))
         return table.filter(pc.less_equal(table.column("mjd"), until))
 

@@ -1,7 +1,8 @@
 """ZTF alerts, in Avro packets, nightly tar archives of them, or Parquet: one cutout each, and photometry.
 
-Cutouts exist for detections only. What an alert says of earlier times (`prv_candidates`, `fp_hists`) is photometry
-without pixels, and kept as such. Cutouts come with north down and east left; their rows are turned over.
+Cutouts exist for detections only. The fluxes that an alert has of its own exposure and of earlier ones (`candidate`,
+`prv_candidates`, `fp_hists`) are kept as photometry, beside the frames. Cutouts come with north down and east left;
+their rows are turned over.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,1 +1,1 @@
-"""Rubin alerts: their records, their cutouts, rotated north up, and the photometry of other times."""
+"""Rubin alerts: their records, their cutouts, rotated north up, and their photometry."""

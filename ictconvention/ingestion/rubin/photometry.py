@@ -1,4 +1,4 @@
-"""What a Rubin alert says of other times: detections, forced photometry and limits, and the first detection of all."""
+"""What a Rubin alert measures: detections, its own too, forced photometry and limits; and the first detection."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tables beside the frames of a survey, of all its nights: where each frame came from, and photometry without frames.
+"""Tables beside the frames of a survey, of all its nights: where each frame came from, and photometry.
 
     frame_sources.parquet   a row for each frame, in the order of the survey's
     photometry.parquet      a row for each measurement, those of an object together and in time order
